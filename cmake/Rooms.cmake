@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+# A room is a folder under src/ and a static library smmu_<room>. What it may include is written once,
+# here as DEPENDS; tests/lint/rooms.py holds the #include lines against docs/architecture.md's table.
+
+# smmu_room(NAME [EXCEPTIONS] [DEPENDS room...] [LIBRARIES target...])
+function(smmu_room name)
+  cmake_parse_arguments(ROOM "EXCEPTIONS" "" "DEPENDS;LIBRARIES" ${ARGN})
+  string(REPLACE "/" "_" target "smmu_${name}")
+  file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/src/${name}/*.cpp")
+  list(FILTER sources EXCLUDE REGEX "/main\\.cpp$")
+  set(room_dependencies "")
+  foreach(room IN LISTS ROOM_DEPENDS)
+    string(REPLACE "/" "_" room_target "smmu_${room}")
+    list(APPEND room_dependencies ${room_target})
+  endforeach()
+  if(sources)
+    add_library(${target} STATIC ${sources})
+    target_include_directories(${target} PUBLIC "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/include")
+    target_link_libraries(${target} PUBLIC ${room_dependencies} ${ROOM_LIBRARIES} smmu_options)
+    if(NOT ROOM_EXCEPTIONS)
+      target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions>)
+    endif()
+  else()
+    add_library(${target} INTERFACE)
+    target_include_directories(${target} INTERFACE "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/include")
+    target_link_libraries(${target} INTERFACE ${room_dependencies} ${ROOM_LIBRARIES} smmu_options)
+  endif()
+endfunction()
+
+# smmu_tests(KIND room... ): every folder tests/KIND/<name>/ with *.cpp is one GoogleTest program KIND_<name>.
+# A folder may hold `rooms` (a list of rooms it links, one a line); it is labelled KIND.
+function(smmu_tests kind)
+  file(GLOB folders CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/${kind}/*/rooms")
+  foreach(rooms_file IN LISTS folders)
+    get_filename_component(folder "${rooms_file}" DIRECTORY)
+    get_filename_component(name "${folder}" NAME)
+    file(GLOB sources CONFIGURE_DEPENDS "${folder}/*.cpp")
+    file(STRINGS "${rooms_file}" rooms REGEX "^[^#]")
+    set(target "${kind}_${name}")
+    add_executable(${target} ${sources})
+    target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/include"
+                               "${PROJECT_SOURCE_DIR}")
+    foreach(room IN LISTS rooms)
+      string(REPLACE "/" "_" room_target "smmu_${room}")
+      target_link_libraries(${target} PRIVATE ${room_target})
+    endforeach()
+    target_link_libraries(${target} PRIVATE GTest::gtest GTest::gmock GTest::gtest_main smmu_options)
+    target_compile_definitions(${target} PRIVATE SMMU_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
+                               SMMU_BINARY_DIR="${PROJECT_BINARY_DIR}")
+    add_test(NAME ${target} COMMAND ${target})
+    set_tests_properties(${target} PROPERTIES LABELS ${kind} TIMEOUT 600)
+  endforeach()
+endfunction()

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// Access: what a device may do with memory, or tried to do. The values are those of SMF_* in smmu.h.
+#pragma once
+
+#include <cstdint>
+
+namespace smmu {
+
+enum class Access : std::uint8_t { none = 0, read = 1, write = 2, execute = 4 };
+
+constexpr Access operator|(Access a, Access b) { return Access(std::uint8_t(a) | std::uint8_t(b)); }
+constexpr Access operator&(Access a, Access b) { return Access(std::uint8_t(a) & std::uint8_t(b)); }
+constexpr Access operator~(Access a) { return Access(~std::uint8_t(a) & 7); }
+constexpr Access& operator|=(Access& a, Access b) { return a = a | b; }
+// True when every permission of `wanted` is in `have`.
+constexpr bool permits(Access have, Access wanted) { return (have & wanted) == wanted; }
+
+inline constexpr Access read_write = Access::read | Access::write;
+
+}  // namespace smmu

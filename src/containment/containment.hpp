@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+// Containment: who may reach what. Clients' grants are the truth; units' tables are derived copies of it.
+// No I/O, no clock and no thread of its own: everything that happens, happens inside a call.
+//
+// What a group of devices may reach = its object's grants + the startup, reserved and doorbell grants of that
+// group, rounded out to granules, minus protected memory. Tables are shared only between groups whose whole
+// sets are equal.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/ids.hpp"
+#include "base/result.hpp"
+#include "containment/identity.hpp"
+#include "containment/transgression.hpp"
+#include "topology/topology.hpp"
+#include "units/unit.hpp"
+
+namespace smmu::containment {
+
+// What containment asks of the devices themselves. The service never sets bus master again: the next driver does.
+class DeviceControl {
+public:
+    virtual ~DeviceControl() = default;
+    virtual void bus_master_off(const topology::Device& device) noexcept = 0;
+    virtual void reset(const topology::Device& device) noexcept = 0;  // function reset where there is one
+};
+
+// Keeps client memory in place; let go only after block and flush. Shared by the grants that came with it.
+class HeldMemory {
+public:
+    virtual ~HeldMemory() = default;
+    virtual std::span<const PhysRange> extents() const noexcept = 0;  // in order of its bytes
+};
+
+struct Policy {
+    bool widen_allowed = true;  // a unit that cannot say a permission may give more (reported)
+    std::uint64_t objects_per_user = 1024;
+    std::uint64_t grants_per_user = 1'048'576;
+    std::uint64_t table_frames_per_user = 65'536;  // 256 MiB of tables
+    std::uint64_t connections_per_user = 256;
+};
+
+// One unit of the topology as the service drives it; no driver: known but not programmed.
+struct DrivenUnit {
+    std::unique_ptr<units::IommuUnit> driver;
+};
+
+// Which devices a call means.
+struct PciQuery {
+    std::uint16_t segment = 0;
+    std::optional<std::uint32_t> bus, device, function;  // nullopt: any
+};
+struct MmioQuery {
+    PhysAddr base;
+    std::uint64_t length = 0;
+};
+using DeviceQuery = std::variant<PciQuery, MmioQuery>;
+
+struct GrantRequest {
+    struct Piece {
+        IovaRange device_addresses;
+        PhysAddr physical;
+    };
+    std::vector<Piece> pieces;             // in the order of the call: the last one wins
+    Access access = Access::none;          // none: removes
+    bool translated = false;               // SMF_TARGET: needs ability target unless `memory` is given
+    std::shared_ptr<HeldMemory> memory;    // by fd: physical addresses lie in its extents
+};
+
+// Work that may take long (filling tables). Steps of different sessions are interleaved; nothing of it is granted
+// to a device before the entries are complete. Dropping one that is not done is safe: its object must be destroyed then.
+class Operation {
+public:
+    virtual ~Operation() = default;
+    virtual units::Progress step(units::Budget& budget) noexcept = 0;
+    virtual Result<void> result() noexcept = 0;  // after done
+};
+
+// What monitors read. A reader's records start when it is opened.
+enum class ReaderScope { own_devices, everything };
+class Reader;
+
+class Containment {
+public:
+    Containment(topology::Topology topology, std::vector<DrivenUnit> units, DeviceControl& devices, Clock& clock,
+                Policy policy);
+    ~Containment();
+
+    // Start. Builds every space that startup, reserved and doorbell grants need and takes each unit over; index = UnitId.
+    // A unit that fails is left out of the count; what it met is in its result.
+    std::vector<Result<units::TakeOver>> take_over();
+
+    // Clients. disconnect() is what happens when a process ends, in whatever state: its devices are made quiet
+    // and blocked and flushed before anything of it is let go.
+    Result<ClientId> connect(Identity identity);
+    void disconnect(ClientId client) noexcept;
+
+    Result<ObjectId> create_object(ClientId client, bool reserved_manual);
+    Result<void> destroy_object(ClientId client, ObjectId object) noexcept;
+    Result<std::unique_ptr<Operation>> add_device(ClientId client, ObjectId object, const DeviceQuery& device);
+    Result<void> remove_device(ClientId client, const DeviceQuery& device) noexcept;
+    // Adds or (access none) removes.
+    Result<std::unique_ptr<Operation>> change_grants(ClientId client, ObjectId object, GrantRequest request);
+    // Reserved regions of one device. ENOENT when unknown.
+    Result<std::vector<topology::Grant>> reserved(const DeviceQuery& device) const;
+
+    // Refusals: fetches what the units hold. True when a unit has more.
+    bool drain() noexcept;
+    Result<Reader*> open_reader(ClientId client);  // one per client; closed by disconnect
+    // Compares every unit with what was written to it; a unit that changed is hard-stopped. The sentences.
+    std::vector<Error> recheck() noexcept;
+    // What an orderly stop leaves: startup and reserved grants, or nothing.
+    void leave(bool keep_startup) noexcept;
+    // Blocks what clients left, keeps startup: for a stop hook, after take_over.
+
+    // Views for status and for messages; valid until the next call that changes something.
+    const topology::Topology& topology() const;
+    const units::IommuUnit* unit(UnitId id) const;
+    struct DeviceView {
+        std::optional<ObjectId> object;
+        pid_t owner_pid = 0;
+        uid_t owner_uid = 0;
+        std::string owner_command;
+        std::uint64_t refused = 0;
+        enum class State { contained, host, blocked, no_unit } state;
+    };
+    DeviceView view(DeviceIndex device) const;
+    struct GrantView {
+        IovaRange range;
+        PhysAddr physical;
+        Access access;
+        bool by_fd;
+    };
+    struct ObjectView {
+        ObjectId id;
+        pid_t owner_pid;
+        uid_t owner_uid;
+        std::string owner_command;
+        std::vector<DeviceIndex> devices;
+        std::vector<GrantView> grants;             // byte exact
+        std::uint64_t exposed_by_rounding = 0;     // bytes opened beyond the grants
+        std::uint64_t table_frames = 0;
+    };
+    std::vector<ObjectView> objects() const;
+
+private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+// The place of one client in the stream of transgressions: 64 slots; a waiting record absorbs repeats; one device holds at
+// most 16; what did not fit is counted and the next record handed out says so.
+class Reader {
+public:
+    virtual ~Reader() = default;
+    struct Record {
+        Transgression transgression;
+        bool dropped_before = false;  // records were lost since the last one handed out
+    };
+    virtual std::optional<Record> next() noexcept = 0;  // oldest first
+    virtual bool waiting() const noexcept = 0;
+    // Called (from inside a Containment call) when a record is put into an empty reader.
+    virtual void on_waiting(std::function<void()> callback) = 0;
+};
+
+}  // namespace smmu::containment

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// Frame: one run of table memory that hardware may walk. It has exactly one owner, and it never dies by
+// itself: a frame that hardware has not seen is discarded, one that hardware may have seen goes back only
+// through Gather -> Flushed -> Arena::reclaim. Letting one drop is an internal error.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <utility>
+
+#include "base/address.hpp"
+#include "base/assert.hpp"
+
+namespace smmu::memory {
+
+inline constexpr unsigned frame_log2 = 12;
+inline constexpr std::uint64_t frame_bytes = std::uint64_t{1} << frame_log2;
+
+// How much table memory somebody holds and may hold, in frames. Outlives every frame taken on it.
+struct Account {
+    std::uint64_t limit = ~std::uint64_t{0};
+    std::uint64_t held = 0;
+};
+
+class Frame {
+public:
+    Frame() = default;
+    Frame(Frame&& other) noexcept { swap(other); }
+    Frame& operator=(Frame&& other) noexcept {
+        SMMU_ASSERT(!*this);
+        swap(other);
+        return *this;
+    }
+    ~Frame() { SMMU_ASSERT(!*this); }
+
+    explicit operator bool() const { return words_ != nullptr; }
+    PhysAddr address() const { return address_; }
+    unsigned order() const { return order_; }  // log2 of the number of 4 KiB frames in the run
+    std::size_t word_count() const { return (frame_bytes << order_) / sizeof(std::uint64_t); }
+    // The CPU's view. Live structures are written through one door per type, never through this.
+    std::uint64_t* words() const { return words_; }
+
+private:
+    friend class Arena;
+    void swap(Frame& other) noexcept {
+        std::swap(address_, other.address_);
+        std::swap(words_, other.words_);
+        std::swap(account_, other.account_);
+        std::swap(order_, other.order_);
+    }
+
+    PhysAddr address_{};
+    std::uint64_t* words_ = nullptr;
+    Account* account_ = nullptr;
+    unsigned order_ = 0;
+};
+
+}  // namespace smmu::memory

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// PageTable: one engine for every format. Entries go empty -> link, empty -> leaf and anything -> empty, never
+// valid to valid: break-before-make is not a rule to remember but the only thing the engine can do. A table is
+// linked only after its last slot was written; no empty table stays linked.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <span>
+
+#include "base/result.hpp"
+#include "memory/arena.hpp"
+#include "memory/gather.hpp"
+#include "paging/change.hpp"
+#include "paging/format.hpp"
+
+namespace smmu::paging {
+
+struct Translation {
+    PhysAddr physical;
+    Access access;
+    unsigned leaf_log2;
+};
+
+template <Format F>
+class PageTable {
+public:
+    // Takes the root frame. The arena and the account outlive the table.
+    static Result<PageTable> create(Geometry geometry, memory::Arena& arena, memory::Account& account);
+    PageTable(PageTable&&) noexcept;
+    ~PageTable();  // release() must have been called
+
+    PhysAddr root() const;
+    const Geometry& geometry() const;
+
+    // Checks a request and takes all it can need. ERANGE outside the widths, EINVAL misaligned / overlapping what
+    // stays mapped / an access the format cannot say, ENOMEM, EDQUOT. Requests that only unmap never fail for lack of
+    // frames (a reserve is kept; when even that is gone Plan::starved says what closes too). Nothing changes.
+    Result<Plan> prepare(std::span<const Change> changes);
+    // Gives back what a plan holds that will not be committed.
+    void abandon(Plan&& plan) noexcept;
+
+    // The two halves of a commit. remove() clears entries and fills `gathered`; the caller flushes; then add() until
+    // done. A table cut off whole is not visited entry by entry on the hardware's side: one store unlinks it.
+    void remove(Plan& plan, memory::Gather& gathered) noexcept;
+    Progress add(Plan& plan, Budget& budget) noexcept;
+
+    std::optional<Translation> translate(Iova address) const noexcept;
+    // Every leaf, ascending.
+    void visit(const std::function<void(IovaRange, const Translation&)>& leaf) const;
+    std::uint64_t table_frames() const noexcept;  // frames held, root and reserve included
+    // Empty when all invariants hold (counts, no empty table, no shared frame), else the first breach.
+    std::string check_shape() const;
+
+    // Unlinks and hands every frame, root included, to `gathered`. The table is unusable afterwards.
+    void release(memory::Gather& gathered) noexcept;
+
+private:
+    struct State;
+};
+
+}  // namespace smmu::paging

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// Platform: everything the service asks of the place where the hardware is. Ports only; linux and board
+// implement them.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/range.hpp"
+#include "base/result.hpp"
+#include "base/unique_fd.hpp"
+#include "hw/mmio.hpp"
+#include "memory/arena.hpp"
+
+namespace smmu::platform {
+
+// A firmware table as the machine has it: raw bytes, nothing checked.
+struct RawTable {
+    std::string name;    // "DMAR", "MCFG", ...; "dtb" for a device tree
+    std::string origin;  // where it was read, for a person
+    std::vector<std::byte> bytes;
+};
+
+// One PCI function's configuration space: segment, bus, devfn.
+struct PciFunction {
+    std::uint16_t segment = 0;
+    std::uint8_t bus = 0;
+    std::uint8_t devfn = 0;
+};
+
+class PciConfig {
+public:
+    virtual ~PciConfig() = default;
+    // Aligned dwords at `offset` (0..4092) of many functions at once: one trip to the hardware. A function that
+    // is not there reads as all ones.
+    virtual void read(std::span<const PciFunction> functions, std::uint16_t offset,
+                      std::span<std::uint32_t> values) noexcept = 0;
+    // Aligned dwords of one function, from `offset` on.
+    virtual void read(PciFunction function, std::uint16_t offset, std::span<std::uint32_t> values) noexcept = 0;
+    // `bytes` is 1, 2 or 4; offset aligned to it.
+    virtual void write(PciFunction function, std::uint16_t offset, unsigned bytes, std::uint32_t value) noexcept = 0;
+
+    std::uint32_t read32(PciFunction function, std::uint16_t offset) noexcept {
+        std::uint32_t value = 0;
+        read(function, offset, std::span(&value, 1));
+        return value;
+    }
+};
+
+// Configuration space of a segment as firmware gives it (MCFG).
+struct EcamWindow {
+    std::uint64_t base;  // physical address of bus 0's space
+    std::uint16_t segment;
+    std::uint8_t first_bus, last_bus;
+};
+
+// A client's memory held in place so that a device may use it: neither moved nor freed while this lives.
+class PinnedMemory {
+public:
+    virtual ~PinnedMemory() = default;
+    // The physical ranges that hold it, in order of its bytes.
+    virtual std::span<const PhysRange> extents() const noexcept = 0;
+};
+
+class Platform {
+public:
+    virtual ~Platform() = default;
+
+    virtual std::string name() const = 0;                 // "board q35-vtd"
+    virtual memory::BootIdentity boot_identity() const = 0;
+    virtual std::vector<PhysRange> ram() const = 0;        // what is memory, ascending
+
+    // Every firmware table worth reading; an empty list is not an error.
+    virtual Result<std::vector<RawTable>> firmware_tables() = 0;
+    // Registers of a device. EPERM when somebody else drives them, ENXIO when nothing can be there.
+    virtual Result<std::unique_ptr<hw::Mmio>> registers(PhysRange range) = 0;
+    virtual Result<std::unique_ptr<PciConfig>> pci_config(std::span<const EcamWindow> windows) = 0;
+    // Memory for tables: at `wanted`, or `bytes` of it where the platform likes it. The same for every instance of
+    // the service in one boot. EBUSY: another instance of the service holds this machine.
+    virtual Result<memory::TableMemory> table_memory(std::optional<PhysRange> wanted, std::uint64_t bytes) = 0;
+    // Holds `length` bytes of `memory` from `offset`. EINVAL: not memory that this platform can hold in place.
+    virtual Result<std::unique_ptr<PinnedMemory>> pin(UniqueFd memory, std::uint64_t offset,
+                                                      std::uint64_t length) = 0;
+};
+
+}  // namespace smmu::platform

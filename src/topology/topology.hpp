@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// Topology: the machine as a value: which units there are, which device goes through which of them, what
+// firmware and configuration say a device must reach. Each fact carries its origin.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/access.hpp"
+#include "base/ids.hpp"
+#include "base/range.hpp"
+#include "topology/device_id.hpp"
+
+namespace smmu::topology {
+
+// Where a fact comes from, for a person: "DMAR+0x30", "board.smmu:12:3", "PCI 0000:00:1c.0".
+struct Origin {
+    std::string text;
+};
+
+enum class UnitKind : std::uint8_t { vtd, smmuv3, smmuv2, ipmmu, amdvi, riscv, virtio, unsupported };
+std::string_view name(UnitKind kind);  // "vtd", ...
+
+struct Unit {
+    UnitKind kind = UnitKind::unsupported;
+    std::string name;  // "vtd@fed90000" or the name that the configuration gave
+    PhysRange registers;
+    std::uint16_t segment = 0;
+    bool answers = true;  // false: nothing there (finding)
+    Origin origin;
+};
+
+struct Stream {
+    UnitId unit;
+    StreamId id;
+    Origin origin;
+    friend bool operator==(const Stream& a, const Stream& b) { return a.unit == b.unit && a.id == b.id; }
+};
+
+// Memory that a device must or may always reach: identity mapped.
+struct Grant {
+    enum class Kind : std::uint8_t { reserved, startup, doorbell };
+    Kind kind;
+    PhysRange range;
+    Access access = read_write;
+    bool honoured = true;  // false: stays blocked, a finding says why
+    Origin origin;
+};
+
+struct Device {
+    DeviceId id;
+    std::string description;            // "1234:11e8 class 00ff00" or empty
+    std::vector<Stream> streams;        // every id its DMA may carry, aliases included; empty: behind no unit
+    std::vector<Grant> grants;          // its own, as found or configured
+    std::vector<PhysRange> registers;   // BARs or the block
+    GroupId group{};
+    bool interrupts_by_message = false;  // has MSI or MSI-X
+    bool is_bridge = false;              // a bridge or port: does no DMA of its own for a driver
+    bool host = false;                   // configuration: the host's kernel drives it
+    bool blocked = false;                // configuration: refusing is intended
+    Origin origin;
+};
+
+// Devices that hardware cannot tell apart, or that can reach each other without passing a unit.
+struct Group {
+    std::vector<DeviceIndex> devices;
+    std::string reason;  // why they belong together; empty for a group of one
+};
+
+// Memory that no mapping of any origin may reach.
+struct Protected {
+    PhysRange range;
+    std::string what;  // "registers of vtd@fed90000", "table memory", ...
+};
+
+enum class Severity : std::uint8_t { note, warning, error };
+
+struct Finding {
+    std::string id;  // stable: "dmar-rmrr-inverted"
+    Severity severity = Severity::warning;
+    Origin origin;
+    std::string text;  // where, what, what to do
+};
+
+struct Topology {
+    std::vector<Unit> units;      // indexed by UnitId
+    std::vector<Device> devices;  // indexed by DeviceIndex, ascending by id
+    std::vector<Group> groups;    // indexed by GroupId
+    std::vector<Protected> protected_memory;
+    std::vector<Finding> findings;
+
+    const Unit& unit(UnitId id) const { return units[raw(id)]; }
+    const Device& device(DeviceIndex index) const { return devices[raw(index)]; }
+    const Group& group(GroupId id) const { return groups[raw(id)]; }
+};
+
+}  // namespace smmu::topology
