@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/events.hpp"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <smmu.h>
+#include <smmu_ext.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+
+#include "report/status.hpp"
+#include "topology/device_id.hpp"
+
+namespace smmu::cli {
+
+namespace {
+
+constexpr int patience_ms = 1000;
+
+std::string letters(unsigned access) {
+    std::string text;
+    if ((access & SMF_READ) != 0) text += 'r';
+    if ((access & SMF_WRITE) != 0) text += 'w';
+    if ((access & SMF_EXEC) != 0) text += 'x';
+    return text;
+}
+
+std::string device_text(const smmu_devid& id) {
+    if (id.type == SDT_PCI)
+        return topology::to_string(topology::PciAddress{std::uint16_t(id.pci.bus >> 8), std::uint8_t(id.pci.bus),
+                                                        std::uint8_t(id.pci.dev), std::uint8_t(id.pci.func)});
+    if (id.type == SDT_MMIO) return topology::to_string(topology::MmioBlock{{id.mmio.phys}, id.mmio.length});
+    return "-";
+}
+
+report::Event event_of(const smmu_event& from) {
+    report::Event event;
+    event.sequence = from.sequence;
+    event.time_us = from.time_ns / 1000;
+    event.unit = from.unit;
+    event.device = device_text(from.device);
+    event.access = letters(from.access);
+    event.cause = smmu_cause_name(from.cause);
+    event.stream = from.stream;
+    event.address = from.address;
+    event.count = from.count;
+    event.since_removal_us = from.age_ns / 1000;
+    event.owner = {from.owner_pid, from.owner_uid, "", from.owner_object};
+    event.raw.assign(from.hardware, from.hardware + 4);
+    return event;
+}
+
+std::string line_of(const report::Event& event) {
+    std::string line = fmt::format("{:>6}  {:>14.6f} s  {}  {}  {:#x}  {}", event.sequence, double(event.time_us) / 1e6,
+                                   event.device, event.access, event.address, event.cause);
+    if (event.cause == "after-removal") line += fmt::format(" ({} us ago)", event.since_removal_us);
+    if (event.owner.pid != 0) line += fmt::format("  owner pid {} object {}", event.owner.pid, event.owner.object);
+    if (event.count > 1) line += fmt::format("  {} times", event.count);
+    return line;
+}
+
+// False when the connection is gone.
+bool print_waiting(bool json) {
+    std::array<smmu_event, 64> events;
+    for (;;) {
+        events[0].size = sizeof(smmu_event);
+        const int count = smmu_event_read(events.data(), unsigned(events.size()));
+        if (count < 0) return false;
+        for (int i = 0; i < count; ++i) {
+            if ((events[std::size_t(i)].flags & SSF_DROPPED_FAULTS) != 0) std::puts("(some were lost here)");
+            const report::Event event = event_of(events[std::size_t(i)]);
+            std::puts((json ? report::to_json(event) : line_of(event)).c_str());
+        }
+        std::fflush(stdout);
+        if (count == 0) return true;
+    }
+}
+
+// Prints until nothing comes within the patience (or for ever). False when the service is gone.
+bool listen(bool follow, bool json) {
+    pollfd waiting{.fd = smmu_event_fd(), .events = POLLIN, .revents = 0};
+    if (waiting.fd < 0) return false;
+    for (;;) {
+        if (!print_waiting(json)) return false;
+        const int ready = poll(&waiting, 1, patience_ms);
+        if (ready < 0 && errno != EINTR) return false;
+        if (ready == 0 && !follow) return true;
+    }
+}
+
+}  // namespace
+
+bool print_events(bool follow, bool json) {
+    for (bool met = false;;) {
+        if (smmu_init(0) == 0) {
+            met = true;
+            if (listen(follow, json)) return true;
+            smmu_fini();
+        }
+        if (!follow || !met) {
+            std::fprintf(stderr, "smmuctl: %s\n", smmu_strerror_last());
+            return false;
+        }
+        poll(nullptr, 0, patience_ms);
+    }
+}
+
+}  // namespace smmu::cli

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/text.hpp"
+
+#include <fmt/format.h>
+
+#include "cli/table.hpp"
+
+namespace smmu::cli {
+
+namespace {
+
+std::string coloured(const std::string& text, const char* code, Style style) {
+    return style.colour ? fmt::format("\x1b[{}m{}\x1b[0m", code, text) : text;
+}
+
+std::string owner_text(const report::Owner& owner) {
+    if (owner.pid == 0) return "-";
+    return fmt::format("{} (pid {}, uid {}) object {}", owner.command, owner.pid, owner.uid, owner.object);
+}
+
+std::string streams_text(const report::Device& device) {
+    std::string text;
+    for (const report::Stream& stream : device.streams)
+        text += fmt::format("{}{}:{:04x}", text.empty() ? "" : " ", stream.unit, stream.id);
+    return text.empty() ? "-" : text;
+}
+
+std::string range_text(std::uint64_t first, std::uint64_t last) { return fmt::format("{:#x}-{:#x}", first, last); }
+
+bool sound(const report::Status& status) {
+    for (const report::Unit& unit : status.units)
+        if (unit.state != "contained") return false;
+    return true;
+}
+
+}  // namespace
+
+std::string status_text(const report::Status& status, Style style) {
+    std::string text = coloured(report::headline(status), sound(status) ? "32" : "31", style) + '\n';
+    text += fmt::format("smmuman {} on {} · contained after {:.1f} ms · interrupts {} · tables {} of {} KiB\n",
+                        status.version, status.platform, double(status.start_us) / 1000.0,
+                        status.interrupts_forgeable ? "forgeable" : "remapped", status.table_bytes_used >> 10,
+                        status.table_bytes >> 10);
+    text += fmt::format("{} transgressions recorded", status.transgressions);
+    if (status.lost_by_hardware != 0) text += fmt::format(", at least {} more lost by hardware", status.lost_by_hardware);
+    text += '\n';
+    std::uint64_t by_address = 0;
+    for (const report::Object& object : status.objects)
+        for (const report::Mapping& mapping : object.mappings) by_address += mapping.by_fd ? 0 : 1;
+    text += fmt::format("{} objects, {} grants by address\n", status.objects.size(), by_address);
+    for (const report::Finding& finding : status.findings)
+        text += fmt::format("{}: {} [{}] {}\n", coloured(finding.severity, finding.severity == "error" ? "31" : "33", style),
+                            finding.origin, finding.id, finding.text);
+    return text;
+}
+
+std::string units_text(const report::Status& status, Style style, bool registers) {
+    Table table({"UNIT", "STATE", "FOUND", "MODE", "TOOK", "PAUSE", "SPACES", "ORIGIN"});
+    for (const report::Unit& unit : status.units)
+        table.add({unit.name, unit.state, unit.found, unit.mode, fmt::format("{} us", unit.take_over_us),
+                   fmt::format("{} us", unit.pause_us), fmt::format("{}/{}", unit.spaces, unit.spaces_possible),
+                   unit.origin});
+    std::string text = table.text();
+    for (const report::Unit& unit : status.units) {
+        if (!unit.problem.empty()) text += coloured(fmt::format("{}: {}", unit.name, unit.problem), "31", style) + '\n';
+        if (!registers) continue;
+        for (const report::NamedValue& value : unit.register_values)
+            text += fmt::format("{}  {:<12} {:#x}\n", unit.name, value.name, value.value);
+    }
+    return text;
+}
+
+std::string devices_text(const report::Status& status, Style) {
+    Table table({"DEVICE", "QNX FORM", "STATE", "GROUP", "STREAMS", "REFUSED", "OWNER", "WHAT"});
+    for (const report::Device& device : status.devices)
+        table.add({device.id, device.qnx_id, device.state, fmt::format("{}", device.group), streams_text(device),
+                   fmt::format("{}", device.refused), owner_text(device.owner), device.description});
+    return table.text();
+}
+
+std::string objects_text(const report::Status& status, Style) {
+    Table table({"OBJECT", "OWNER", "DEVICES", "GRANTS", "TABLES", "EXPOSED BY ROUNDING"});
+    for (const report::Object& object : status.objects) {
+        std::string devices;
+        for (const std::string& device : object.devices) devices += (devices.empty() ? "" : " ") + device;
+        table.add({fmt::format("{}", object.id), fmt::format("{} (pid {})", object.owner.command, object.owner.pid),
+                   devices.empty() ? "-" : devices, fmt::format("{}", object.mappings.size()),
+                   fmt::format("{} KiB", object.table_frames * 4), fmt::format("{} bytes", object.exposed_by_rounding)});
+    }
+    return table.text();
+}
+
+std::string mappings_text(const report::Status& status, Style) {
+    Table table({"OBJECT", "DEVICE ADDRESSES", "PHYSICAL", "ACCESS", "BY"});
+    for (const report::Object& object : status.objects)
+        for (const report::Mapping& mapping : object.mappings)
+            table.add({fmt::format("{}", object.id), range_text(mapping.first, mapping.last),
+                       fmt::format("{:#x}", mapping.physical), mapping.access, mapping.by_fd ? "fd" : "address"});
+    std::string text = table.text();
+    for (const report::Object& object : status.objects)
+        if (object.exposed_by_rounding != 0)
+            text += fmt::format("object {}: {} bytes beyond its grants are open because units open whole granules\n",
+                                object.id, object.exposed_by_rounding);
+    return text;
+}
+
+}  // namespace smmu::cli

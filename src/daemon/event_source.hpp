@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// EventSource: one sd-event source with one owner: disabled and dropped with it.
+#pragma once
+
+#include <systemd/sd-event.h>
+
+#include <memory>
+
+namespace smmu::daemon {
+
+struct EventSourceDrop {
+    void operator()(sd_event_source* source) const { sd_event_source_disable_unref(source); }
+};
+using EventSource = std::unique_ptr<sd_event_source, EventSourceDrop>;
+
+struct EventLoopDrop {
+    void operator()(sd_event* loop) const { sd_event_unref(loop); }
+};
+using EventLoop = std::unique_ptr<sd_event, EventLoopDrop>;
+
+// What happens first when several things are due in one turn of the loop: an ended process is contained before
+// anybody is served. Requests and the steps of long operations take turns.
+enum Priority : int { process_ended = -20, refusals = -10, service = 0 };
+
+}  // namespace smmu::daemon

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// smmuman: the DMA containment service. Start, serve, stop.
+#include <fmt/format.h>
+#include <signal.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <exception>
+#include <optional>
+
+#include "config/options.hpp"
+#include "config/parse.hpp"
+#include "daemon/background.hpp"
+#include "daemon/config_file.hpp"
+#include "daemon/server.hpp"
+#include "daemon/service.hpp"
+#include "daemon/version.hpp"
+#include "daemon/watch.hpp"
+#include "protocol/limits.hpp"
+
+namespace {
+
+using namespace smmu;
+using namespace smmu::daemon;
+
+// Priorities are for the journal; a person at a terminal does not want to see them.
+void say(const char* priority, const std::string& text) {
+    std::fprintf(stderr, "%ssmmuman: %s\n", isatty(STDERR_FILENO) ? "" : priority, text.c_str());
+}
+
+int stopped(const Stop& why) {
+    say(SD_ERR, why.text);
+    return int(why.status);
+}
+
+void print_help() {
+    fmt::print("usage: smmuman [words] [@file.smmu ...]\n       smmuman --help | --version\n\n"
+               "Words have no dash; a file holds the same words. See smmuman(8).\n\n");
+    for (const config::Option& option : config::options())
+        fmt::print("  {} {}\n      {}\n", option.word, option.arguments, option.meaning);
+    fmt::print("\nExit status: 0 fine, 1 internal error, 2 configuration, 3 hardware missing or in use, "
+               "4 not contained\n");
+}
+
+Started<config::Configuration> configure(std::span<const std::string> words) {
+    config::ParseResult parsed = config::parse(words, read_config_file, config::Edition::plain);
+    if (parsed.errors.empty()) return std::move(parsed.configuration);
+    std::string text = "NOT CONTAINED: nothing was touched, because of the configuration:";
+    for (const config::ConfigError& error : parsed.errors) text += "\n  " + error.line();
+    return stop(ExitStatus::configuration, std::move(text));
+}
+
+int on_stop_signal(sd_event_source* source, const signalfd_siginfo*, void*) {
+    return sd_event_exit(sd_event_source_get_event(source), int(ExitStatus::fine));
+}
+
+// SIGTERM and SIGINT end the loop. Writing to a socket whose reader is gone is an error of that call only.
+bool take_signals(sd_event* loop) {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigprocmask(SIG_BLOCK, &signals, nullptr);
+    signal(SIGPIPE, SIG_IGN);
+    return sd_event_add_signal(loop, nullptr, SIGTERM, on_stop_signal, nullptr) >= 0 &&
+           sd_event_add_signal(loop, nullptr, SIGINT, on_stop_signal, nullptr) >= 0;
+}
+
+// The service has contained what it could: serve until told to stop or until a unit changed under its hands.
+int serve(sd_event* loop, Service& service, std::optional<Background>& background) {
+    const auto& configured = service.configuration().socket;
+    const std::string path = configured.value.empty() ? protocol::default_socket : configured.value;
+    auto server = Server::listen(loop, service, path);
+    if (!server) return stopped({ExitStatus::configuration, server.error().text});
+    auto watch = Watch::start(loop, service, **server);
+    if (!watch) return stopped({ExitStatus::internal, watch.error().text});
+
+    say(SD_INFO, service.summary());
+    sd_notifyf(0, "READY=1\nSTATUS=%s", service.summary().c_str());
+    if (background) background->ready();
+    const int status = sd_event_loop(loop);
+    sd_notify(0, "STOPPING=1");
+    server->reset();  // every client is blocked before anything else
+    if ((*watch)->stop()) return stopped(*(*watch)->stop());
+    service.leave();
+    return status < 0 ? int(ExitStatus::internal) : status;
+}
+
+int run(std::span<const std::string> words) {
+    auto configuration = configure(words);
+    if (!configuration) return stopped(configuration.error());
+    std::optional<Background> background;
+    if (!configuration->foreground.value) background = Background::enter();
+
+    sd_event* made = nullptr;
+    if (sd_event_new(&made) < 0) return stopped({ExitStatus::internal, "cannot make an event loop"});
+    const EventLoop loop(made);
+    if (!take_signals(loop.get())) return stopped({ExitStatus::internal, "cannot receive signals"});
+
+    SteadyClock clock;
+    auto service = Service::start(std::move(*configuration), clock);
+    if (!service) return stopped(service.error());
+    return serve(loop.get(), **service, background);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    const std::vector<std::string> words(argv + 1, argv + argc);
+    if (words.size() == 1 && words.front() == "--help") {
+        print_help();
+        return 0;
+    }
+    if (words.size() == 1 && words.front() == "--version") {
+        fmt::print("smmuman {}\n", smmu::daemon::version);
+        return 0;
+    }
+    try {
+        return run(words);
+    } catch (const std::exception& error) {
+        // The hardware goes on refusing what was not granted; clients' devices are blocked by the next start.
+        return stopped({ExitStatus::internal, error.what()});
+    }
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/registry.hpp"
+
+#include <fmt/format.h>
+
+#include "platform/board/board_platform.hpp"
+#include "units/vtd/open.hpp"
+
+namespace smmu::daemon {
+
+Result<std::unique_ptr<platform::Platform>> open_platform(const config::PlatformChoice& choice) {
+    if (choice.board) return platform::board::open(choice.name);
+    return fail(ENOTSUP, "this build drives boards only, not the machine it runs on: say `platform board NAME`");
+}
+
+Result<std::unique_ptr<units::IommuUnit>> open_unit(const topology::Unit& unit, const UnitParts& parts) {
+    switch (unit.kind) {
+        case topology::UnitKind::vtd:
+            return units::vtd::open(parts.platform, unit.registers, parts.arena, parts.tables, parts.clock);
+        default:
+            return fail(ENOTSUP, fmt::format("{} ({}): this build does not drive units of kind {}", unit.name,
+                                             unit.origin.text, topology::name(unit.kind)));
+    }
+}
+
+}  // namespace smmu::daemon

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// Server: the listening socket and the sessions behind it. A session ends with its connection or with its process,
+// whichever the kernel tells first: memory of a dead process is free long before its socket says so.
+#pragma once
+
+#include <list>
+#include <memory>
+#include <string>
+
+#include "base/result.hpp"
+#include "daemon/event_source.hpp"
+#include "daemon/session.hpp"
+
+namespace smmu::daemon {
+
+class Server {
+public:
+    // Sessions of peers that may not connect, or have not said hello, count here too.
+    static constexpr std::size_t most_sessions = 4096;
+
+    // Listens at `path`. EADDRINUSE: another service answers there.
+    static Result<std::unique_ptr<Server>> listen(sd_event* loop, Service& service, const std::string& path);
+    ~Server();  // ends every session and removes the socket
+
+    // Ends sessions that never became one. To be called every second or so.
+    void sweep();
+    std::size_t sessions() const { return sessions_.size(); }
+
+private:
+    struct Seat;  // a session with its event sources
+    Server(sd_event* loop, Service& service, std::string path);
+
+    Result<void> open();
+    void accept_one();
+    void seat(UniqueFd socket);
+    void end(Seat& seat);
+    void watch_operations();
+
+    static int on_accept(sd_event_source*, int fd, std::uint32_t events, void* server);
+    static int on_packet(sd_event_source*, int fd, std::uint32_t events, void* seat);
+    static int on_process_end(sd_event_source*, int fd, std::uint32_t events, void* seat);
+    static int on_turn(sd_event_source*, void* server);
+
+    sd_event* loop_;
+    Service& service_;
+    std::string path_;
+    UniqueFd listening_;
+    bool bound_ = false;
+    EventSource accepting_;
+    EventSource turn_;  // enabled while some session is working
+    std::list<std::unique_ptr<Seat>> sessions_;
+};
+
+}  // namespace smmu::daemon

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/service.hpp"
+
+#include <fmt/format.h>
+#include <sys/random.h>
+
+#include <algorithm>
+
+#include "daemon/identify.hpp"
+#include "daemon/registry.hpp"
+#include "daemon/status.hpp"
+#include "memory/gather.hpp"
+#include "pci/gate.hpp"
+#include "report/status.hpp"
+
+namespace smmu::daemon {
+
+namespace {
+
+std::uint64_t random_instance() {
+    std::uint64_t number = 0;
+    while (number == 0)
+        if (getrandom(&number, sizeof number, 0) != sizeof number) number = 0;
+    return number;
+}
+
+double milliseconds(Nanoseconds time) { return double(time.count()) / 1e6; }
+
+}  // namespace
+
+Service::Service(config::Configuration configuration, Clock& clock, Machine machine)
+    : configuration_(std::move(configuration)), clock_(clock), started_(clock.now()), instance_(random_instance()),
+      machine_(std::move(machine)) {
+    if (machine_.pci_config) devices_ = std::make_unique<PciDevices>(*machine_.pci_config, clock_);
+}
+
+Service::~Service() = default;
+
+Started<std::unique_ptr<Service>> Service::start(config::Configuration configuration, Clock& clock) {
+    const Instant begin = clock.now();
+    auto machine = discover(configuration);
+    if (!machine) return std::unexpected(machine.error());
+    std::unique_ptr<Service> service(new Service(std::move(configuration), clock, std::move(*machine)));
+    service->started_ = begin;
+
+    auto driven = service->open_units();
+    containment::Policy policy;
+    policy.widen_allowed = service->configuration_.widen.value == config::Widen::allow;
+    service->containment_ = std::make_unique<containment::Containment>(
+        service->machine_.topology, std::move(driven), *service->devices_, clock, policy);
+    service->take_units_over();
+    service->start_time_ = clock.now() - begin;
+    if (auto judged = service->judge(); !judged) return std::unexpected(judged.error());
+    return service;
+}
+
+std::vector<containment::DrivenUnit> Service::open_units() {
+    std::vector<containment::DrivenUnit> driven;
+    const UnitParts parts{*machine_.platform, *machine_.arena, own_tables_, clock_};
+    for (const topology::Unit& unit : machine_.topology.units) {
+        UnitOutcome& outcome = outcomes_.emplace_back();
+        outcome.accepted = configuration_.accepts_uncontained(unit.registers.first);
+        auto opened = open_unit(unit, parts);
+        if (!opened) outcome.problem = opened.error().text;
+        if (opened) outcome.driver = opened->get();
+        driven.push_back({opened ? std::move(*opened) : nullptr});
+    }
+    return driven;
+}
+
+void Service::take_units_over() {
+    const auto results = containment_->take_over();
+    for (std::size_t i = 0; i < results.size(); ++i) {
+        UnitOutcome& outcome = outcomes_[i];
+        if (!outcome.problem.empty()) continue;
+        outcome.programmed = results[i].has_value();
+        if (results[i])
+            outcome.take_over = *results[i];
+        else
+            outcome.problem = results[i].error().text;
+    }
+    const bool all = std::ranges::all_of(outcomes_, &UnitOutcome::programmed);
+    if (all && machine_.arena->continued()) retire_earlier_generations();
+}
+
+// No unit holds anything of a predecessor any more, so what it left in table memory is free. With a unit that could
+// not be taken over nothing is: that one may still walk it.
+void Service::retire_earlier_generations() {
+    for (std::uint32_t i = std::uint32_t(outcomes_.size()); i-- > 0;) {
+        memory::Invalidator* caches = outcomes_[i].driver->caches();
+        if (caches == nullptr) continue;
+        memory::Gather everything;
+        everything.cover_everything();
+        auto flushed = caches->flush(std::move(everything), *machine_.arena);
+        if (flushed) machine_.arena->retire_earlier_generations(std::move(*flushed));
+        return;
+    }
+}
+
+Started<void> Service::judge() {
+    std::string problems;
+    std::size_t programmed = 0;
+    for (std::uint32_t i = 0; i < outcomes_.size(); ++i) {
+        programmed += outcomes_[i].programmed ? 1u : 0u;
+        if (outcomes_[i].problem.empty() || outcomes_[i].accepted) continue;
+        problems += "\n  " + outcomes_[i].problem;
+        quieten_behind(UnitId(i));
+    }
+    for (const topology::Finding& finding : machine_.topology.findings)
+        if (finding.severity == topology::Severity::error)
+            problems += fmt::format("\n  {}: {}", finding.origin.text, finding.text);
+    if (programmed == 0)
+        return stop(ExitStatus::not_contained,
+                    "NOT CONTAINED: no unit could be programmed" + (problems.empty() ? " (none is known)" : problems));
+    if (!problems.empty())
+        return stop(ExitStatus::not_contained,
+                    fmt::format("NOT CONTAINED: {} of {} units are blocking; the others could not be programmed "
+                                "(`uncontained accept ADDRESS` starts without one):{}",
+                                programmed, outcomes_.size(), problems));
+    return {};
+}
+
+// Devices behind a unit that cannot be programmed: bus mastering goes off at the functions themselves.
+void Service::quieten_behind(UnitId unit) {
+    if (!devices_) return;
+    for (const topology::Device& device : machine_.topology.devices)
+        if (std::ranges::any_of(device.streams, [&](const topology::Stream& s) { return s.unit == unit; }))
+            devices_->bus_master_off(device);
+}
+
+Result<ClientId> Service::connect(int socket, const protocol::Peer& peer) {
+    SMMU_TRY(auto identity, identify(socket, peer, configuration_, configuration_.platform.value.board));
+    return containment_->connect(std::move(identity));
+}
+
+std::string Service::summary() const {
+    const auto programmed = std::ranges::count(outcomes_, true, &UnitOutcome::programmed);
+    const auto outside = std::ranges::count_if(machine_.topology.devices,
+                                               [](const topology::Device& d) { return d.streams.empty(); });
+    return fmt::format("contained {} of {} units, {} devices behind no unit, {:.1f} ms", programmed, outcomes_.size(),
+                       outside, milliseconds(start_time_));
+}
+
+std::string Service::status_json() const {
+    report::Status status;
+    status.platform = machine_.platform->name();
+    status.generation = machine_.arena->generation();
+    status.start_us = std::uint64_t(start_time_.count() / 1000);
+    const auto count = machine_.arena->count();
+    status.table_bytes = count.total * memory::frame_bytes;
+    status.table_bytes_used = (count.total - count.free) * memory::frame_bytes;
+    fill(status, *containment_);
+    for (std::size_t i = 0; i < outcomes_.size(); ++i) {
+        const UnitOutcome& outcome = outcomes_[i];
+        report::Unit& unit = status.units[i];
+        if (!outcome.programmed) unit.state = "not programmed";
+        if (!outcome.problem.empty()) unit.problem = outcome.problem;
+        unit.take_over_us = std::uint64_t(outcome.take_over.took.count() / 1000);
+        unit.pause_us = std::uint64_t(outcome.take_over.pause.count() / 1000);
+    }
+    return report::to_json(status);
+}
+
+bool Service::look_for_refusals() noexcept {
+    const bool more = containment_->drain();
+    containment_->tick();
+    return more;
+}
+
+std::optional<Stop> Service::recheck() noexcept {
+    std::string changes;
+    for (const Error& change : containment_->recheck()) changes += "\n  " + change.text;
+    if (changes.empty()) return std::nullopt;
+    return Stop{ExitStatus::not_contained,
+                "NOT CONTAINED: a unit no longer is what was written to it; it was stopped. Start the service again to "
+                "take it over:" + changes};
+}
+
+void Service::leave() noexcept {
+    containment_->leave(configuration_.exit.value == config::ExitPolicy::startup);
+}
+
+bool Service::somebody_listens() const {
+    return !containment_->objects().empty();
+}
+
+}  // namespace smmu::daemon

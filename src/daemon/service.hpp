@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// Service: the machine, its units and containment, as sessions and timers use them. Everything here happens on one
+// thread, inside calls of the event loop.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "config/configuration.hpp"
+#include "containment/containment.hpp"
+#include "daemon/machine.hpp"
+#include "daemon/pci_devices.hpp"
+#include "protocol/peer.hpp"
+
+namespace smmu::daemon {
+
+class Service {
+public:
+    // From nothing to every unit contained: discovers the machine and takes each unit over. What is not contained and
+    // not accepted by configuration is ExitStatus::not_contained, with every reachable unit blocking.
+    static Started<std::unique_ptr<Service>> start(config::Configuration configuration, Clock& clock);
+    ~Service();
+
+    containment::Containment& containment() { return *containment_; }
+    platform::Platform& platform() { return *machine_.platform; }
+    Clock& clock() { return clock_; }
+    const config::Configuration& configuration() const { return configuration_; }
+    std::uint64_t instance() const { return instance_; }
+    // SMMUMAN_SAFETY_*: this build is not the safety edition.
+    int safety() const { return 0; }
+
+    Result<ClientId> connect(int socket, const protocol::Peer& peer);
+    // "contained N of M units, K devices behind no unit, T ms"
+    std::string summary() const;
+    std::string status_json() const;
+
+    // Fetches refusals and does what time brings. True: there is more to fetch.
+    bool look_for_refusals() noexcept;
+    // Nothing, or why the service must not go on.
+    std::optional<Stop> recheck() noexcept;
+    void leave() noexcept;
+
+    // Sessions came, went or changed something: whether refusals are worth looking for often may have changed.
+    void clients_changed() { attention_ = true; }
+    bool take_attention() { return std::exchange(attention_, false); }
+    bool somebody_listens() const;
+
+private:
+    // What became of one unit of the topology.
+    struct UnitOutcome {
+        std::string problem;  // empty: contained
+        units::TakeOver take_over;
+        units::IommuUnit* driver = nullptr;  // containment owns it
+        bool programmed = false;
+        bool accepted = false;  // configuration says: start without it
+    };
+
+    Service(config::Configuration configuration, Clock& clock, Machine machine);
+    std::vector<containment::DrivenUnit> open_units();
+    void take_units_over();
+    void retire_earlier_generations();
+    Started<void> judge();
+    void quieten_behind(UnitId unit);
+
+    config::Configuration configuration_;
+    Clock& clock_;
+    Instant started_;
+    Nanoseconds start_time_{};
+    std::uint64_t instance_ = 0;
+    Machine machine_;
+    memory::Account own_tables_;
+    std::unique_ptr<PciDevices> devices_;
+    std::vector<UnitOutcome> outcomes_;  // index = UnitId
+    std::unique_ptr<containment::Containment> containment_;
+    bool attention_ = true;
+};
+
+}  // namespace smmu::daemon

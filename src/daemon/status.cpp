@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/status.hpp"
+
+#include <fmt/format.h>
+
+#include "daemon/version.hpp"
+
+namespace smmu::daemon {
+
+namespace {
+
+std::string letters(Access access) {
+    std::string text;
+    if (permits(access, Access::read)) text += 'r';
+    if (permits(access, Access::write)) text += 'w';
+    if (permits(access, Access::execute)) text += 'x';
+    return text;
+}
+
+const char* text_of(units::Found found) {
+    switch (found) {
+        case units::Found::off: return "off";
+        case units::Found::pass_through: return "pass-through";
+        case units::Found::foreign: return "foreign";
+        case units::Found::own: return "own";
+    }
+    return "";
+}
+
+const char* text_of(topology::Severity severity) {
+    switch (severity) {
+        case topology::Severity::note: return "note";
+        case topology::Severity::warning: return "warning";
+        case topology::Severity::error: return "error";
+    }
+    return "";
+}
+
+const char* text_of(topology::Grant::Kind kind) {
+    switch (kind) {
+        case topology::Grant::Kind::reserved: return "reserved";
+        case topology::Grant::Kind::startup: return "startup";
+        case topology::Grant::Kind::doorbell: return "doorbell";
+    }
+    return "";
+}
+
+const char* text_of(containment::Containment::DeviceView::State state) {
+    using State = containment::Containment::DeviceView::State;
+    switch (state) {
+        case State::contained: return "contained";
+        case State::host: return "host";
+        case State::blocked: return "blocked";
+        case State::no_unit: return "behind no unit";
+    }
+    return "";
+}
+
+report::Unit unit_of(const topology::Unit& described, const units::IommuUnit* driver) {
+    report::Unit unit;
+    unit.name = described.name;
+    unit.kind = topology::name(described.kind);
+    unit.registers = fmt::format("{:#x}-{:#x}", described.registers.first.value, described.registers.last.value);
+    unit.origin = described.origin.text;
+    unit.state = "not programmed";
+    if (driver == nullptr) return unit;
+    const units::UnitReport said = driver->report();
+    unit.state = driver->state() == units::UnitState::containing ? "contained"
+                 : driver->state() == units::UnitState::failed   ? "failed"
+                                                                 : "not programmed";
+    unit.version = said.version;
+    unit.mode = said.mode;
+    unit.found = text_of(said.found);
+    unit.interrupts_remapped = said.interrupts_remapped;
+    unit.spaces = said.spaces;
+    unit.spaces_possible = said.spaces_possible;
+    unit.commands = said.commands;
+    unit.flushes = said.flushes;
+    for (const auto& [name, value] : said.registers) unit.register_values.push_back({name, value});
+    return unit;
+}
+
+report::Device device_of(const topology::Topology& topology, const topology::Device& described,
+                         const containment::Containment::DeviceView& view) {
+    report::Device device;
+    device.id = topology::to_string(described.id);
+    device.qnx_id = topology::qnx_form(described.id);
+    device.description = described.description;
+    device.origin = described.origin.text;
+    device.state = text_of(view.state);
+    device.is_bridge = described.is_bridge;
+    device.group = raw(described.group);
+    device.refused = view.refused;
+    for (const topology::Stream& stream : described.streams)
+        device.streams.push_back({topology.unit(stream.unit).name, raw(stream.id)});
+    for (const topology::Grant& grant : described.grants)
+        device.grants.push_back({text_of(grant.kind), grant.range.first.value, grant.range.last.value,
+                                 letters(grant.access), grant.honoured, grant.origin.text});
+    if (view.object)
+        device.owner = {view.owner_pid, view.owner_uid, view.owner_command, raw(*view.object)};
+    return device;
+}
+
+report::Object object_of(const topology::Topology& topology, const containment::Containment::ObjectView& view) {
+    report::Object object;
+    object.id = raw(view.id);
+    object.owner = {view.owner_pid, view.owner_uid, view.owner_command, raw(view.id)};
+    object.exposed_by_rounding = view.exposed_by_rounding;
+    object.table_frames = view.table_frames;
+    for (const DeviceIndex device : view.devices)
+        object.devices.push_back(topology::to_string(topology.device(device).id));
+    for (const auto& grant : view.grants)
+        object.mappings.push_back({grant.range.first.value, grant.range.last.value, grant.physical.value,
+                                   letters(grant.access), grant.by_fd});
+    return object;
+}
+
+}  // namespace
+
+void fill(report::Status& status, const containment::Containment& containment) {
+    const topology::Topology& topology = containment.topology();
+    status.version = version;
+    status.transgressions = containment.refusals_seen();
+    for (const auto& episode : containment.loss_episodes()) status.lost_by_hardware += episode.at_least;
+
+    status.interrupts_forgeable = false;
+    for (std::uint32_t i = 0; i < topology.units.size(); ++i) {
+        status.units.push_back(unit_of(topology.units[i], containment.unit(UnitId(i))));
+        status.interrupts_forgeable |= !status.units.back().interrupts_remapped;
+    }
+    for (std::uint32_t i = 0; i < topology.devices.size(); ++i)
+        status.devices.push_back(device_of(topology, topology.devices[i], containment.view(DeviceIndex(i))));
+    for (const auto& object : containment.objects()) status.objects.push_back(object_of(topology, object));
+    for (const topology::Finding& finding : topology.findings)
+        status.findings.push_back({finding.id, text_of(finding.severity), finding.origin.text, finding.text});
+}
+
+}  // namespace smmu::daemon

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/watch.hpp"
+
+#include <systemd/sd-daemon.h>
+#include <time.h>
+
+namespace smmu::daemon {
+
+namespace {
+
+// Refusals fetched in one turn before clients have theirs: a storm must not keep anybody from being blocked.
+constexpr int drains_per_turn = 8;
+
+std::uint64_t microseconds(std::chrono::microseconds period) { return std::uint64_t(period.count()); }
+
+EventSource timer(sd_event* loop, std::chrono::microseconds period, sd_event_time_handler_t handler, void* data,
+                  int priority) {
+    sd_event_source* source = nullptr;
+    if (sd_event_add_time_relative(loop, &source, CLOCK_MONOTONIC, microseconds(period), 1000, handler, data) < 0)
+        return nullptr;
+    sd_event_source_set_priority(source, priority);
+    sd_event_source_set_enabled(source, SD_EVENT_ON);
+    return EventSource(source);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Watch>> Watch::start(sd_event* loop, Service& service, Server& server) {
+    std::unique_ptr<Watch> watch(new Watch(loop, service, server));
+    watch->look_ = timer(loop, attentive_period, on_look, watch.get(), refusals);
+    watch->recheck_ = timer(loop, recheck_period, on_recheck, watch.get(), refusals);
+    if (!watch->look_ || !watch->recheck_) return fail(ENOMEM, "the event loop takes no more sources");
+    return watch;
+}
+
+int Watch::on_look(sd_event_source* source, std::uint64_t, void* data) {
+    Watch& watch = *static_cast<Watch*>(data);
+    for (int i = 0; i < drains_per_turn && watch.service_.look_for_refusals(); ++i) {}
+    if (watch.service_.take_attention()) watch.attentive_ = watch.service_.somebody_listens();
+    return sd_event_source_set_time_relative(source, microseconds(watch.attentive_ ? attentive_period : idle_period));
+}
+
+int Watch::on_recheck(sd_event_source* source, std::uint64_t, void* data) {
+    Watch& watch = *static_cast<Watch*>(data);
+    watch.server_.sweep();
+    watch.stop_ = watch.service_.recheck();
+    if (watch.stop_) return sd_event_exit(watch.loop_, int(watch.stop_->status));
+    sd_notify(0, "WATCHDOG=1");
+    return sd_event_source_set_time_relative(source, microseconds(recheck_period));
+}
+
+}  // namespace smmu::daemon

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// Status: what the service says about itself, as plain values. The service fills them in, the command line
+// reads them back; JSON is written and read in one place (json.cpp) for both.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace smmu::report {
+
+struct Owner {
+    std::int64_t pid = 0;  // 0: nobody
+    std::int64_t uid = 0;
+    std::string command;
+    std::uint32_t object = 0;
+};
+
+struct NamedValue {
+    std::string name;
+    std::uint64_t value = 0;
+};
+
+struct Unit {
+    std::string name, kind, registers, origin;
+    std::string state;  // "contained", "failed", "not programmed", "no answer"
+    std::string version, mode, found, problem;
+    bool interrupts_remapped = false;
+    std::uint64_t take_over_us = 0, pause_us = 0;
+    std::uint64_t spaces = 0, spaces_possible = 0, commands = 0, flushes = 0;
+    std::vector<NamedValue> register_values;
+};
+
+struct Stream {
+    std::string unit;
+    std::uint32_t id = 0;
+};
+
+// Memory that a device may reach whoever owns it.
+struct FirmwareGrant {
+    std::string kind;  // "reserved", "startup", "doorbell"
+    std::uint64_t first = 0, last = 0;
+    std::string access;
+    bool honoured = true;
+    std::string origin;
+};
+
+struct Device {
+    std::string id, qnx_id, description, origin;
+    std::string state;  // "contained", "blocked", "host", "behind no unit"
+    bool is_bridge = false;
+    std::uint32_t group = 0;
+    std::vector<Stream> streams;
+    std::vector<FirmwareGrant> grants;
+    Owner owner;
+    std::uint64_t refused = 0;
+};
+
+struct Mapping {
+    std::uint64_t first = 0, last = 0, physical = 0;
+    std::string access;
+    bool by_fd = false;
+};
+
+struct Object {
+    std::uint32_t id = 0;
+    Owner owner;
+    std::vector<std::string> devices;
+    std::vector<Mapping> mappings;
+    std::uint64_t exposed_by_rounding = 0, table_frames = 0;
+};
+
+struct Finding {
+    std::string id, severity, origin, text;
+};
+
+struct Status {
+    std::string version, platform;
+    std::uint32_t generation = 0;  // instances of the service since the machine started, this one included
+    std::uint64_t start_us = 0;    // from start to contained
+    bool interrupts_forgeable = true;
+    std::uint64_t table_bytes = 0, table_bytes_used = 0;
+    std::uint64_t transgressions = 0, lost_by_hardware = 0;
+    std::vector<Unit> units;
+    std::vector<Device> devices;
+    std::vector<Object> objects;
+    std::vector<Finding> findings;
+};
+
+struct Event {
+    std::uint64_t sequence = 0;
+    std::uint64_t time_us = 0;  // monotonic clock of the machine the service runs on
+    std::string unit, device, access, cause;
+    std::uint32_t stream = 0;
+    std::uint64_t address = 0;
+    std::uint64_t count = 1;
+    std::uint64_t since_removal_us = 0;
+    Owner owner;
+    std::vector<std::uint64_t> raw;
+};
+
+std::string to_json(const Status& status);
+std::string to_json(const Event& event);  // one line
+// Nothing when the text is not what to_json writes; `why` says what is wrong with it.
+bool from_json(const std::string& text, Status& status, std::string& why);
+
+// "3 of 3 units contained · 12 devices: 9 contained, 1 host, 2 blocked · 66 MiB opened by firmware"
+std::string headline(const Status& status);
+
+}  // namespace smmu::report
