@@ -16,6 +16,7 @@
 #include "base/clock.hpp"
 #include "base/ids.hpp"
 #include "base/result.hpp"
+#include "containment/held_memory.hpp"
 #include "containment/identity.hpp"
 #include "containment/transgression.hpp"
 #include "topology/topology.hpp"
@@ -29,13 +30,6 @@ public:
     virtual ~DeviceControl() = default;
     virtual void bus_master_off(const topology::Device& device) noexcept = 0;
     virtual void reset(const topology::Device& device) noexcept = 0;  // function reset where there is one
-};
-
-// Keeps client memory in place; let go only after block and flush. Shared by the grants that came with it.
-class HeldMemory {
-public:
-    virtual ~HeldMemory() = default;
-    virtual std::span<const PhysRange> extents() const noexcept = 0;  // in order of its bytes
 };
 
 struct Policy {
@@ -86,6 +80,17 @@ public:
 enum class ReaderScope { own_devices, everything };
 class Reader;
 
+// Refusals that nobody will ever read: what hardware lost, or what a mute keeps it from saying.
+struct LossEpisode {
+    enum class What { overflow, muted } what = What::overflow;
+    UnitId unit{};
+    StreamId stream{};           // of a mute
+    std::uint64_t at_least = 0;  // lower bound of what an overflow lost
+    Instant when{};
+};
+
+struct State;
+
 class Containment {
 public:
     Containment(topology::Topology topology, std::vector<DrivenUnit> units, DeviceControl& devices, Clock& clock,
@@ -113,6 +118,11 @@ public:
     // Refusals: fetches what the units hold. True when a unit has more.
     bool drain() noexcept;
     Result<Reader*> open_reader(ClientId client);  // one per client; closed by disconnect
+    // What time brings: unmutes devices that were too loud, opens again what lack of tables had closed.
+    void tick() noexcept;
+    // The last episodes, oldest first; how many refusals were ever attributed.
+    std::vector<LossEpisode> loss_episodes() const;
+    std::uint64_t refusals_seen() const;
     // Compares every unit with what was written to it; a unit that changed is hard-stopped. The sentences.
     std::vector<Error> recheck() noexcept;
     // What an orderly stop leaves: startup and reserved grants, or nothing.
@@ -128,7 +138,7 @@ public:
         uid_t owner_uid = 0;
         std::string owner_command;
         std::uint64_t refused = 0;
-        enum class State { contained, host, blocked, no_unit } state;
+        enum class State { contained, host, blocked, no_unit } state = State::no_unit;
     };
     DeviceView view(DeviceIndex device) const;
     struct GrantView {
@@ -138,9 +148,9 @@ public:
         bool by_fd;
     };
     struct ObjectView {
-        ObjectId id;
-        pid_t owner_pid;
-        uid_t owner_uid;
+        ObjectId id{};
+        pid_t owner_pid = 0;
+        uid_t owner_uid = 0;
         std::string owner_command;
         std::vector<DeviceIndex> devices;
         std::vector<GrantView> grants;             // byte exact
@@ -150,7 +160,6 @@ public:
     std::vector<ObjectView> objects() const;
 
 private:
-    struct State;
     std::unique_ptr<State> state_;
 };
 
@@ -167,6 +176,15 @@ public:
     virtual bool waiting() const noexcept = 0;
     // Called (from inside a Containment call) when a record is put into an empty reader.
     virtual void on_waiting(std::function<void()> callback) = 0;
+    // Of one device, or (nothing) of streams no known device has: seen = delivered + coalesced + dropped + waiting.
+    struct Count {
+        std::uint64_t seen = 0;
+        std::uint64_t delivered = 0;  // records handed out
+        std::uint64_t coalesced = 0;  // repeats absorbed by a record
+        std::uint64_t dropped = 0;
+        std::uint64_t waiting = 0;    // records not yet handed out
+    };
+    virtual Count count(std::optional<DeviceIndex> device) const noexcept = 0;
 };
 
 }  // namespace smmu::containment

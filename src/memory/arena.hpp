@@ -12,6 +12,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -45,25 +46,40 @@ public:
 
     // 2^order frames in a row, aligned to their size, all zero. ENOMEM, or EDQUOT when `account` is full.
     Result<Frame> take(Account& account, unsigned order = 0);
-    // Makes sure that `count` frames of order 0 can be taken without failing: all or nothing.
-    Result<std::vector<Frame>> take_many(Account& account, std::uint64_t count);
+    // `count` frames of order 0: all or nothing. Unwritten ones hold whatever they held before: only for an owner
+    // that writes every word before the frame is linked.
+    enum class Contents { zero, unwritten };
+    Result<std::vector<Frame>> take_many(Account& account, std::uint64_t count,
+                                         Contents contents = Contents::zero);
+    // How many frames of order 0 could be taken on `account` now.
+    std::uint64_t available(const Account& account) const noexcept;
 
     // Gives back a frame that was never linked where hardware could see it.
     void discard(Frame frame) noexcept;
     // Gives back frames whose invalidation is complete: Flushed is the proof.
     void reclaim(Flushed&& flushed) noexcept;
-    // Keeps frames for ever: their invalidation was not confirmed, so hardware may still walk them.
+    // Keeps frames for the life of this instance: their invalidation was not confirmed, so hardware may still
+    // walk them. They no longer count on their account.
     void quarantine(Frame frame) noexcept;
+
+    // A frame that is part of a linked structure is owned by the link to it: the arena remembers the rest of the
+    // Frame, and whoever removes the link takes it back. Both are O(1).
+    PhysAddr keep(Frame frame) noexcept;
+    Frame take_back(PhysAddr address) noexcept;
+    bool is_kept(PhysAddr address) const noexcept;
+    // A number that the owner of a kept frame may remember with it (for a table: how many entries are live).
+    std::uint32_t& tally(PhysAddr address) noexcept;
 
     // Takes over the frame at `address`, which an earlier generation left and hardware is walking now, with its
     // contents. Nothing is changed in it. ENOENT when it is not inside the arena, not a frame of an earlier
     // generation, or was adopted already.
     Result<Frame> adopt(PhysAddr address, Account& account, unsigned order = 0);
-    // Frees every frame of an earlier generation that was not adopted. Call after the invalidation that
-    // followed take-over is complete.
+    // Frees every frame of an earlier generation that was not adopted. `proof` is of the invalidation of everything
+    // (Gather::cover_everything) that followed take-over.
     void retire_earlier_generations(Flushed&& proof) noexcept;
 
-    // The CPU's view of a frame that is in use; nullptr when `address` is not inside the arena's frames.
+    // The CPU's view of a frame that is in use (by this or an earlier generation); nullptr when `address` is not the
+    // start of such a frame.
     std::uint64_t* words_at(PhysAddr address) const noexcept;
 
     struct Count {
@@ -73,7 +89,10 @@ public:
 
 private:
     struct State;
-    explicit Arena(std::unique_ptr<State>);
+    explicit Arena(std::unique_ptr<State> state);
+    std::optional<std::uint32_t> free_run(unsigned order) const;
+    Frame mark_used(std::uint32_t index, Account& account, unsigned order);
+    void let_go(Frame& frame) noexcept;
     std::unique_ptr<State> state_;
 };
 

@@ -12,4 +12,8 @@ enum class Coherency : bool { not_snooped, snooped };
 // fence); for one that snoops, orders the stores before what follows.
 void publish(Coherency coherency, const volatile void* start, std::size_t bytes) noexcept;
 
+// The two halves of publish, for many pieces with one fence after the last.
+void write_back(Coherency coherency, const volatile void* start, std::size_t bytes) noexcept;
+void fence(Coherency coherency) noexcept;
+
 }  // namespace smmu::memory

@@ -18,7 +18,7 @@ class Arena;
 class Gather {
 public:
     Gather() = default;
-    Gather(Gather&&) noexcept = default;
+    Gather(Gather&& other) noexcept;
     Gather& operator=(Gather&& other) noexcept;
     ~Gather();  // must have been flushed, or be empty
 
@@ -35,6 +35,9 @@ public:
     // Disjoint, ascending, at most max_ranges; neighbours are joined (into a hull where there are too many).
     const std::vector<IovaRange>& ranges() const { return ranges_; }
 
+    // How many tables wait for the flush.
+    std::size_t retired() const { return frames_.size(); }
+
     static constexpr std::size_t max_ranges = 16;
 
 private:
@@ -47,13 +50,15 @@ private:
 class Flushed {
 public:
     Flushed(Flushed&&) noexcept = default;
-    ~Flushed();  // must have been reclaimed, or be empty
+    ~Flushed() { SMMU_ASSERT(frames_.empty()); }  // must have been reclaimed, or be empty
 
 private:
     friend class Invalidator;
     friend class Arena;
-    explicit Flushed(std::vector<Frame> frames) : frames_(std::move(frames)) {}
+    Flushed(std::vector<Frame> frames, bool everything)
+        : frames_(std::move(frames)), everything_(everything) {}
     std::vector<Frame> frames_;
+    bool everything_;
 };
 
 // What a kind of unit implements so that its caches forget.

@@ -5,8 +5,10 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
+#include <string>
 
 #include "base/result.hpp"
 #include "memory/arena.hpp"
@@ -25,7 +27,8 @@ struct Translation {
 template <Format F>
 class PageTable {
 public:
-    // Takes the root frame. The arena and the account outlive the table.
+    // Takes the root frame and the reserve (ENOMEM, EDQUOT). EINVAL for a geometry the format cannot have. The arena and
+    // the account outlive the table.
     static Result<PageTable> create(Geometry geometry, memory::Arena& arena, memory::Account& account);
     PageTable(PageTable&&) noexcept;
     ~PageTable();  // release() must have been called
@@ -33,11 +36,12 @@ public:
     PhysAddr root() const;
     const Geometry& geometry() const;
 
-    // Checks a request and takes all it can need. ERANGE outside the widths, EINVAL misaligned / overlapping what
+    // Checks a request and takes all it can need. Until the plan is committed or abandoned the table takes no other
+    // (EBUSY). ERANGE outside the widths, EINVAL misaligned / overlapping what
     // stays mapped / an access the format cannot say, ENOMEM, EDQUOT. Requests that only unmap never fail for lack of
     // frames (a reserve is kept; when even that is gone Plan::starved says what closes too). Nothing changes.
     Result<Plan> prepare(std::span<const Change> changes);
-    // Gives back what a plan holds that will not be committed.
+    // Gives back what a plan holds that will not be committed, or not to its end: what it did stays done.
     void abandon(Plan&& plan) noexcept;
 
     // The two halves of a commit. remove() clears entries and fills `gathered`; the caller flushes; then add() until
@@ -57,6 +61,10 @@ public:
 
 private:
     struct State;
+    class Preparation;
+    class Filling;
+    explicit PageTable(std::unique_ptr<State> state);
+    std::unique_ptr<State> state_;
 };
 
 }  // namespace smmu::paging

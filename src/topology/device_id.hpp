@@ -38,7 +38,8 @@ using DeviceId = std::variant<PciAddress, MmioBlock>;
 std::string to_string(const DeviceId& id);
 // "pci:0:3.0" (decimal, as QNX writes it; segment only when not 0) or the mem: form.
 std::string qnx_form(const DeviceId& id);
-// Reads any of these forms. An error says what is wrong and, for "pci:3b:...", the decimal form that was meant.
+// Reads any of these forms. An error says what is wrong and, for "pci:3b:...", the decimal form
+// that was meant.
 struct DeviceIdError {
     std::string text;
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Topology: the machine as a value: which units there are, which device goes through which of them, what
-// firmware and configuration say a device must reach. Each fact carries its origin.
+// Topology: the machine as a value: which units there are, which device goes through which of them,
+// what firmware and configuration say a device must reach. Each fact carries its origin.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,16 @@ struct Origin {
     std::string text;
 };
 
-enum class UnitKind : std::uint8_t { vtd, smmuv3, smmuv2, ipmmu, amdvi, riscv, virtio, unsupported };
+enum class UnitKind : std::uint8_t {
+    vtd,
+    smmuv3,
+    smmuv2,
+    ipmmu,
+    amdvi,
+    riscv,
+    virtio,
+    unsupported
+};
 std::string_view name(UnitKind kind);  // "vtd", ...
 
 struct Unit {
@@ -35,7 +44,9 @@ struct Stream {
     UnitId unit;
     StreamId id;
     Origin origin;
-    friend bool operator==(const Stream& a, const Stream& b) { return a.unit == b.unit && a.id == b.id; }
+    friend bool operator==(const Stream& a, const Stream& b) {
+        return a.unit == b.unit && a.id == b.id;
+    }
 };
 
 // Memory that a device must or may always reach: identity mapped.
@@ -50,10 +61,11 @@ struct Grant {
 
 struct Device {
     DeviceId id;
-    std::string description;            // "1234:11e8 class 00ff00" or empty
-    std::vector<Stream> streams;        // every id its DMA may carry, aliases included; empty: behind no unit
-    std::vector<Grant> grants;          // its own, as found or configured
-    std::vector<PhysRange> registers;   // BARs or the block
+    std::string description;  // "1234:11e8 class 00ff00" or empty
+    std::vector<Stream>
+        streams;  // every id its DMA may carry, aliases included; empty: behind no unit
+    std::vector<Grant> grants;         // its own, as found or configured
+    std::vector<PhysRange> registers;  // BARs or the block
     GroupId group{};
     bool interrupts_by_message = false;  // has MSI or MSI-X
     bool is_bridge = false;              // a bridge or port: does no DMA of its own for a driver
@@ -83,12 +95,22 @@ struct Finding {
     std::string text;  // where, what, what to do
 };
 
+// A fact that lost against another one: kept so that a person can see what was there and what
+// replaced it.
+struct Superseded {
+    DeviceId device;
+    std::string fact;  // "stream 0x18 of vtd@fed90000"
+    Origin origin;
+    Origin by;
+};
+
 struct Topology {
     std::vector<Unit> units;      // indexed by UnitId
     std::vector<Device> devices;  // indexed by DeviceIndex, ascending by id
     std::vector<Group> groups;    // indexed by GroupId
     std::vector<Protected> protected_memory;
     std::vector<Finding> findings;
+    std::vector<Superseded> superseded;
 
     const Unit& unit(UnitId id) const { return units[raw(id)]; }
     const Device& device(DeviceIndex index) const { return devices[raw(index)]; }

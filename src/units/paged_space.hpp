@@ -22,18 +22,70 @@ template <paging::Format F>
 class PagedSpace final : public AddressSpace {
 public:
     // `caches` knows the unit and the tag of this space and lives as long as it.
-    PagedSpace(paging::PageTable<F> table, memory::Arena& arena, std::unique_ptr<SpaceCaches> caches);
+    PagedSpace(paging::PageTable<F> table, memory::Arena& arena, std::unique_ptr<SpaceCaches> caches)
+        : table_(std::move(table)), arena_(arena), caches_(std::move(caches)) {}
 
-    Result<Plan> prepare(std::span<const Change> changes) override;
-    Result<Progress> commit(Plan& plan, Budget& budget) noexcept override;
-    void abandon(Plan&& plan) noexcept override;
-    std::optional<PhysAddr> translate(Iova address) const noexcept override;
-    std::uint64_t table_frames() const noexcept override;
+    Result<Plan> prepare(std::span<const Change> changes) override { return table_.prepare(changes); }
 
-    const paging::PageTable<F>& table() const;
-    SpaceCaches& caches();
+    // Remove, flush once, reclaim; then add, in as many calls as the budget asks for.
+    Result<Progress> commit(Plan& plan, Budget& budget) noexcept override {
+        if (plan.stage == Plan::Stage::done) return Progress::done;
+        if (plan.stage == Plan::Stage::removing) {
+            memory::Gather gathered;
+            table_.remove(plan, gathered);
+            if (!gathered.empty()) {
+                Result<void> forgotten = flush(std::move(gathered));
+                if (!forgotten) {
+                    abandon(std::move(plan));
+                    return pass_on(std::move(forgotten));
+                }
+            }
+        }
+        if (table_.add(plan, budget) == Progress::more) return Progress::more;
+        if (plan.additions.empty()) return Progress::done;
+        Result<void> visible = caches_->appeared(plan.additions);
+        if (visible) return Progress::done;
+        caches_->failed();
+        return pass_on(std::move(visible));
+    }
+
+    void abandon(Plan&& plan) noexcept override {
+        if (plan.stage == Plan::Stage::done) return;
+        table_.abandon(std::move(plan));
+        plan.stage = Plan::Stage::done;
+    }
+
+    std::optional<PhysAddr> translate(Iova address) const noexcept override {
+        const auto found = table_.translate(address);
+        return found ? std::optional(found->physical) : std::nullopt;
+    }
+
+    std::uint64_t table_frames() const noexcept override { return table_.table_frames(); }
+
+    const paging::PageTable<F>& table() const { return table_; }
+    SpaceCaches& caches() { return *caches_; }
+
     // Unlinks all and flushes everything of the space; its frames are free afterwards (quarantined on EIO).
-    Result<void> release() noexcept;
+    Result<void> release() noexcept {
+        memory::Gather gathered;
+        table_.release(gathered);
+        return flush(std::move(gathered));
+    }
+
+private:
+    Result<void> flush(memory::Gather&& gathered) noexcept {
+        auto flushed = caches_->flush(std::move(gathered), arena_);
+        if (!flushed) {
+            caches_->failed();
+            return pass_on(std::move(flushed));
+        }
+        arena_.reclaim(std::move(*flushed));
+        return {};
+    }
+
+    paging::PageTable<F> table_;
+    memory::Arena& arena_;
+    std::unique_ptr<SpaceCaches> caches_;
 };
 
 }  // namespace smmu::units

@@ -20,6 +20,10 @@
 #include "memory/frame.hpp"
 #include "paging/change.hpp"
 
+namespace smmu::memory {
+class Invalidator;
+}
+
 namespace smmu::units {
 
 using paging::Budget;
@@ -34,6 +38,7 @@ struct Capabilities {
     std::uint64_t leaf_sizes = 0;      // bit n: leaves of 2^n bytes
     bool coherent = false;             // walks snoop the CPU's caches
     bool write_implies_read = false;   // write-only cannot be said
+    bool execute_permission = false;   // says execute apart from read; else a fetch is a read
     bool live_replace = false;         // a leaf may be split without a moment of refusal
     bool drains = false;               // an invalidation waits for translated DMA in flight
     bool interrupt_remapping = false;  // has it (whether it is on is in the report)
@@ -108,6 +113,7 @@ struct UnitReport {
     std::string version;       // as the hardware says it
     std::string mode;          // "legacy, second stage, 48-bit, 4 levels"
     UnitState state = UnitState::untouched;
+    Found found = Found::off;  // before take_over: as it looks now; after: what it met
     bool interrupts_remapped = false;
     std::uint64_t spaces = 0, spaces_possible = 0;
     std::uint64_t commands = 0, flushes = 0;
@@ -146,6 +152,11 @@ public:
     // The state an orderly stop leaves behind.
     virtual Result<void> leave(Kept kept) noexcept = 0;
     virtual UnitReport report() const = 0;
+
+    // Everything this unit caches of table memory; nullptr for kinds that hold none. take_over leaves nothing of an earlier
+    // instance in it, but the arena's earlier generations may be retired only when that is true of every unit: flush a
+    // Gather of everything here, on the unit taken over last, for the proof.
+    virtual memory::Invalidator* caches() noexcept { return nullptr; }
 };
 
 }  // namespace smmu::units

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+// The machine of the examples, over the board protocol.
+#include "machine.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "link/client.hpp"
+
+namespace {
+
+using smmu::link::Operation;
+
+// The examples' share of the board's memory: above what firmware uses, below what the service takes
+// for its tables. One lock for each piece keeps processes apart; locks end with the process that
+// holds them.
+constexpr std::uint64_t share_begin = 64u << 20;
+constexpr std::uint64_t share_end = 128u << 20;
+constexpr std::uint64_t piece = 1u << 20;
+
+constexpr std::uint16_t config_address_port = 0xcf8;
+constexpr std::uint16_t config_data_port = 0xcfc;
+constexpr std::uint32_t command_register = 4;
+constexpr std::uint32_t memory_space = 1u << 1;
+constexpr std::uint32_t bus_master = 1u << 2;
+constexpr std::uint32_t first_window = 0x10;
+
+}  // namespace
+
+struct machine {
+    struct Mapping {
+        void* memory;
+        std::uint64_t offset;
+        std::uint64_t length;
+    };
+    // A lock does not conflict with another of the same process: that must be seen here.
+    bool takes(std::uint64_t offset, std::uint64_t length) const {
+        for (const auto& mapping : mappings) {
+            if (offset < mapping.offset + mapping.length && mapping.offset < offset + length)
+                return true;
+        }
+        return false;
+    }
+
+    std::unique_ptr<smmu::link::Client> board;
+    smmu::UniqueFd ram;  // an open file of its own, so that its locks are this process's own
+    std::vector<Mapping> mappings;
+};
+
+namespace {
+
+std::uint32_t config_selector(const machine_device& device, std::uint32_t offset) {
+    return 1u << 31 | device.bus << 16 | device.dev << 11 | device.func << 8 | offset;
+}
+
+// Selector and data travel in one packet: another process's selector cannot come between.
+std::uint32_t read_config(machine& machine, const machine_device& device, std::uint32_t offset) {
+    std::array operations{
+        Operation::port_out(config_address_port, 4, config_selector(device, offset)),
+        Operation::port_in(config_data_port, 4),
+    };
+    std::uint64_t value = ~std::uint64_t{0};
+    machine.board->perform(operations, std::span(&value, 1));
+    return static_cast<std::uint32_t>(value);
+}
+
+void write_config16(machine& machine, const machine_device& device, std::uint32_t offset,
+                    std::uint16_t value) {
+    std::array operations{
+        Operation::port_out(config_address_port, 4, config_selector(device, offset)),
+        Operation::port_out(config_data_port, 2, value),
+    };
+    machine.board->perform(operations, {});
+}
+
+// Where physical address `address` lies in the RAM file; the whole of `length` must be one range.
+bool offset_in_ram(const machine& machine, std::uint64_t address, std::uint64_t length,
+                   std::uint64_t& offset) {
+    for (const auto& range : machine.board->machine().ram) {
+        if (address >= range.base.value && address + length <= range.base.value + range.length) {
+            offset = range.offset + (address - range.base.value);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool lock(int fd, std::uint64_t offset, std::uint64_t length) {
+    struct flock wanted{};
+    wanted.l_type = F_WRLCK;
+    wanted.l_whence = SEEK_SET;
+    wanted.l_start = static_cast<off_t>(offset);
+    wanted.l_len = static_cast<off_t>(length);
+    return fcntl(fd, F_OFD_SETLK, &wanted) == 0;
+}
+
+}  // namespace
+
+machine* machine_open() {
+    const char* name = std::getenv("SMMU_BOARD");
+    auto board =
+        smmu::link::Client::connect(smmu::link::socket_path(name != nullptr ? name : "q35-vtd"));
+    if (!board) {
+        errno = board.error().code;
+        return nullptr;
+    }
+    auto shared = (*board)->ram();
+    if (!shared) {
+        errno = shared.error().code;
+        return nullptr;
+    }
+    const std::string again = "/proc/self/fd/" + std::to_string(shared->get());
+    smmu::UniqueFd ram(open(again.c_str(), O_RDWR | O_CLOEXEC));
+    if (ram.get() < 0) return nullptr;
+    return new machine{*std::move(board), std::move(ram), {}};
+}
+
+void machine_close(machine* machine) {
+    if (machine == nullptr) return;
+    for (const auto& mapping : machine->mappings) munmap(mapping.memory, mapping.length);
+    delete machine;
+}
+
+int machine_find(machine* machine, unsigned bus, unsigned dev, unsigned func,
+                 machine_device* found) {
+    machine_device device{bus, dev, func, 0};
+    if (read_config(*machine, device, 0) == 0xffffffff) {
+        errno = ENODEV;
+        return -1;
+    }
+    const std::uint32_t low = read_config(*machine, device, first_window);
+    device.registers = low & ~0xfu;
+    if ((low & 6) == 4) {
+        const std::uint64_t high = read_config(*machine, device, first_window + 4);
+        device.registers |= high << 32;
+    }
+    *found = device;
+    return 0;
+}
+
+void machine_bus_master(machine* machine, const machine_device* device, bool on) {
+    std::uint32_t command = read_config(*machine, *device, command_register) & 0xffff;
+    command = on ? command | memory_space | bus_master : command & ~bus_master;
+    write_config16(*machine, *device, command_register, static_cast<std::uint16_t>(command));
+}
+
+bool machine_is_bus_master(machine* machine, const machine_device* device) {
+    return (read_config(*machine, *device, command_register) & bus_master) != 0;
+}
+
+std::uint32_t machine_read32(machine* machine, std::uint64_t address) {
+    return static_cast<std::uint32_t>(machine->board->read({address}, 4));
+}
+
+std::uint64_t machine_read64(machine* machine, std::uint64_t address) {
+    return machine->board->read({address}, 8);
+}
+
+void machine_write32(machine* machine, std::uint64_t address, std::uint32_t value) {
+    machine->board->write({address}, 4, value);
+}
+
+void machine_write64(machine* machine, std::uint64_t address, std::uint64_t value) {
+    machine->board->write({address}, 8, value);
+}
+
+int machine_take_memory(machine* machine, std::size_t length, machine_buffer* buffer) {
+    if (length == 0 || length > share_end - share_begin) {
+        errno = EINVAL;
+        return -1;
+    }
+    const std::uint64_t whole = (length + piece - 1) / piece * piece;
+    for (std::uint64_t at = share_begin; at + whole <= share_end; at += piece) {
+        std::uint64_t offset = 0;
+        if (!offset_in_ram(*machine, at, whole, offset)) continue;
+        if (machine->takes(offset, whole) || !lock(machine->ram.get(), offset, whole)) continue;
+        void* memory = mmap(nullptr, whole, PROT_READ | PROT_WRITE, MAP_SHARED, machine->ram.get(),
+                            static_cast<off_t>(offset));
+        if (memory == MAP_FAILED) return -1;
+        std::memset(memory, 0, whole);
+        machine->mappings.push_back({memory, offset, whole});
+        *buffer = {static_cast<unsigned char*>(memory), at, whole, machine->ram.get(), offset};
+        return 0;
+    }
+    errno = ENOMEM;
+    return -1;
+}
+
+const char* machine_log(const machine* machine) {
+    return machine->board->machine().log_path.c_str();
+}

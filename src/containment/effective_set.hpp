@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// Effective set: what a space opens, in whole granules: grants rounded out, united with what the group must always
+// reach. Pure functions from values to values; no hardware is asked anything here.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "base/result.hpp"
+#include "containment/grants.hpp"
+#include "containment/protected_set.hpp"
+#include "topology/topology.hpp"
+#include "units/unit.hpp"
+
+namespace smmu::containment {
+
+// What one granule of device addresses reaches.
+struct Leaf {
+    PhysAddr physical;
+    Access access = Access::none;
+
+    Leaf advanced(std::uint64_t bytes) const { return {physical + bytes, access}; }
+    friend bool operator==(const Leaf&, const Leaf&) = default;
+};
+
+using GranuleMap = IntervalMap<Iova, Leaf>;
+
+// Ranges of device addresses, whole granules, ascending and disjoint: where a change may make a difference.
+using Windows = std::vector<IovaRange>;
+
+inline constexpr IovaRange all_addresses{{0}, {~std::uint64_t{0}}};
+
+// Rounds ranges out to granules, sorts them and joins those that touch.
+Windows windows_of(std::vector<IovaRange> ranges, unsigned granule_log2);
+
+// The permissions that a unit can say and that hold at least `wanted`.
+Access expressible(const units::Capabilities& unit, Access wanted);
+
+// The grants inside the windows, rounded out; permissions of one granule are united. EINVAL when a granule would reach two
+// places, or when address and target disagree modulo the granule.
+Result<GranuleMap> rounded_out(const Grants& grants, const Windows& windows, unsigned granule_log2);
+
+// What devices of one group may always reach, rounded out, without the granules that hold protected memory or that
+// this unit cannot reach.
+GranuleMap always_reachable(std::span<const topology::Grant> grants, const ProtectedSet& protected_memory,
+                            const units::Capabilities& unit, unsigned granule_log2);
+
+// `opened` with the part of `extras` inside the windows added: EINVAL when they disagree on where a granule leads.
+Result<void> unite(GranuleMap& opened, const GranuleMap& extras, const Windows& windows);
+
+// What must be asked of a space that holds `now` so that inside the windows it holds `wanted`, as `unit` can say it.
+// What is the same in both is not touched. Removals ascending, then additions ascending.
+struct Difference {
+    std::vector<paging::Unmap> removals;
+    std::vector<paging::Map> additions;
+    bool empty() const { return removals.empty() && additions.empty(); }
+};
+Difference difference(const GranuleMap& now, const GranuleMap& wanted, const Windows& windows,
+                      const units::Capabilities& unit);
+// Makes `now` what it is after the difference was carried out.
+void apply(GranuleMap& now, const Difference& change);
+
+}  // namespace smmu::containment

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Object: a client's set of grants and the devices that share them.
+#pragma once
+
+#include <memory>
+#include <set>
+#include <vector>
+
+#include "base/ids.hpp"
+#include "containment/grants.hpp"
+#include "containment/removal_history.hpp"
+
+namespace smmu::containment {
+
+class Work;
+
+struct Object {
+    ObjectId id;
+    ClientId client;
+    bool reserved_manual = false;
+    Grants grants;
+    std::uint64_t grants_charged = 0;  // what the user pays for: intervals in `grants`
+    std::set<DeviceIndex> devices;
+    std::set<UnitId> units;      // those its devices sit behind
+    unsigned granule_log2 = 12;  // the largest of these; grows with devices, starts anew when there are none
+    RemovalHistory history;
+    // Granted before and after a change, refused while it was carried out.
+    struct InChange {
+        IovaRange range;
+        bool over = false;  // carried out; kept until everything refused meanwhile was drained
+    };
+    std::vector<InChange> in_change;
+    // Granted but closed, because there were no tables to keep it open beside a removal.
+    std::vector<IovaRange> starved;
+    // A unit did not confirm that something of this object is out of reach: what is removed from now on is kept.
+    bool unconfirmed = false;
+    std::shared_ptr<Work> work;  // not finished yet
+};
+
+}  // namespace smmu::containment

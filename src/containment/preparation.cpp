@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "containment/preparation.hpp"
+
+namespace smmu::containment {
+
+Preparation::~Preparation() {
+    for (SpaceChange& change : changes_)
+        state_.spaces.find(change.space)->tables->abandon(std::move(change.plan));
+    for (const SpaceKey& key : made_) {
+        // Nothing was ever attached to it; a unit that does not confirm even so is failed and says it itself.
+        (void)state_.driver(key.unit)->retire(state_.spaces.take(key));
+    }
+}
+
+Result<void> Preparation::need_space(GroupId group, UnitId unit) {
+    const SpaceKey key = state_.key(object_, group, unit);
+    if (state_.spaces.find(key) != nullptr) return {};
+    Client* client = state_.clients.find(object_.client);
+    SMMU_TRY(auto tables, state_.driver(unit)->create_space(client->user->tables));
+    Space& space = state_.spaces.add(key, std::move(tables));
+    made_.push_back(key);
+    if (!key.group) return {};
+    // By the unit's own granule, not the object's: a coarser device beside must neither open nor cut more of it.
+    const units::Capabilities& capabilities = state_.driver(unit)->capabilities();
+    space.extras = always_reachable(state_.groups.extras(group, object_.reserved_manual),
+                                    state_.protected_from_group(group), capabilities, capabilities.granule_log2);
+    return {};
+}
+
+Result<void> Preparation::prepare_space(Space& space, const GranuleMap& opened, const Windows& windows,
+                                        On shortage) {
+    GranuleMap wanted = opened;
+    SMMU_CHECK(unite(wanted, space.extras, windows));
+    const units::Capabilities& unit = state_.driver(space.key.unit)->capabilities();
+    Difference change = difference(space.contents, wanted, windows, unit);
+    if (change.empty()) return {};
+    const auto requested = [&] {
+        std::vector<units::Change> changes(change.removals.begin(), change.removals.end());
+        changes.insert(changes.end(), change.additions.begin(), change.additions.end());
+        return changes;
+    };
+    auto plan = space.tables->prepare(requested());
+    const auto short_of_tables = [](const Error& error) {
+        return error.code == ENOMEM || error.code == EDQUOT;
+    };
+    if (!plan && shortage == On::shortage_closes && short_of_tables(plan.error())) {
+        for (const paging::Map& addition : change.additions) object_.starved.push_back(addition.range);
+        change.additions.clear();
+        plan = space.tables->prepare(requested());
+    }
+    if (!plan) return pass_on(std::move(plan));
+    changes_.push_back({space.key, std::move(change), *std::move(plan)});
+    return {};
+}
+
+Result<void> Preparation::prepare(const Windows& windows, On shortage) {
+    SMMU_TRY(const GranuleMap opened, rounded_out(object_.grants, windows, object_.granule_log2));
+    for (Space* space : state_.spaces.of(object_.id))
+        SMMU_CHECK(prepare_space(*space, opened, windows, shortage));
+    return {};
+}
+
+std::vector<SpaceChange> Preparation::take() {
+    made_.clear();
+    return std::exchange(changes_, {});
+}
+
+}  // namespace smmu::containment

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "containment/release.hpp"
+
+#include <algorithm>
+
+#include "containment/switching.hpp"
+#include "containment/work.hpp"
+
+namespace smmu::containment {
+namespace {
+
+// Groups whose streams are on spaces of the object, or that are about to be.
+std::vector<GroupId> groups_of(const State& state, std::span<const ObjectId> objects) {
+    std::vector<GroupId> result;
+    const auto is_one = [&](std::optional<ObjectId> id) {
+        return id && std::ranges::find(objects, *id) != objects.end();
+    };
+    for (std::size_t g = 0; g < state.groups.count(); ++g) {
+        const GroupId group{std::uint32_t(g)};
+        if (is_one(state.groups.of(group).attached) || is_one(state.groups.claimed_by(group)))
+            result.push_back(group);
+    }
+    return result;
+}
+
+void drop_grants(State& state, Object& object) {
+    if (object.unconfirmed)
+        for (const auto& piece : object.grants)
+            if (piece.value.memory) state.unconfirmed_memory.push_back(piece.value.memory);
+    User& user = *state.clients.find(object.client)->user;
+    user.grants -= object.grants_charged;
+    --user.objects;
+}
+
+}  // namespace
+
+Result<void> release_objects(State& state, std::span<const ObjectId> objects, Ending ending) noexcept {
+    Switching switching(state);
+    Result<void> result;
+    const auto keep = [&](Result<void>&& next) {
+        if (result && !next) result = std::move(next);
+    };
+    const std::vector<GroupId> groups = groups_of(state, objects);
+    if (ending == Ending::by_death)
+        for (const GroupId group : groups) switching.bus_master_off(group);
+    for (const GroupId group : groups) keep(switching.fall_back(group));
+    if (ending == Ending::by_death)
+        for (const GroupId group : groups) switching.reset(group);
+
+    for (const ObjectId id : objects) {
+        Object& object = *state.find(id);
+        if (object.work) object.work->cancel();
+        for (const DeviceIndex index : object.devices) state.groups.device(index).object.reset();
+        object.devices.clear();
+        keep(switching.retire_unused(object));
+        drop_grants(state, object);
+    }
+    for (const ObjectId id : objects) state.objects.erase(id);
+    ++state.ownership;
+    return result;
+}
+
+Result<void> release_device(State& state, DeviceIndex index) noexcept {
+    Object& object = *state.find(*state.groups.device(index).object);
+    finish(object);
+    state.groups.device(index).object.reset();
+    object.devices.erase(index);
+    Switching switching(state);
+    Result<void> result;
+    const GroupId group = state.device(index).group;
+    if (!state.groups.claimed_by(group)) result = switching.fall_back(group);
+    auto retired = switching.retire_unused(object);
+    state.membership_changed(object);
+    return result ? std::move(retired) : std::move(result);
+}
+
+}  // namespace smmu::containment

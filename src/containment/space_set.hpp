@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// SpaceSet: which address space realises which effective set on which unit. Groups without extras of their own
+// share one space per object and unit; a group with extras gets its own, and one for the time without an object.
+#pragma once
+
+#include <compare>
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "containment/effective_set.hpp"
+#include "units/unit.hpp"
+
+namespace smmu::containment {
+
+struct SpaceKey {
+    std::optional<ObjectId> object;  // nothing: what the group may reach without an owner
+    UnitId unit;
+    std::optional<GroupId> group;  // nothing: shared by the groups of the object that have no extras
+    friend auto operator<=>(const SpaceKey&, const SpaceKey&) = default;
+};
+
+struct Space {
+    SpaceKey key;
+    GranuleMap extras;    // what the group may always reach
+    GranuleMap contents;  // what the tables hold
+    std::unique_ptr<units::AddressSpace> tables;
+};
+
+class SpaceSet {
+public:
+    Space* find(const SpaceKey& key);
+    const Space* find(const SpaceKey& key) const;
+    Space& add(const SpaceKey& key, std::unique_ptr<units::AddressSpace> tables);
+    // Takes a space out of the set, for its unit to retire.
+    std::unique_ptr<units::AddressSpace> take(const SpaceKey& key);
+    // The spaces of one object, or of no object.
+    std::vector<Space*> of(std::optional<ObjectId> object);
+    std::vector<const Space*> of(std::optional<ObjectId> object) const;
+
+private:
+    std::map<SpaceKey, Space> spaces_;
+};
+
+}  // namespace smmu::containment

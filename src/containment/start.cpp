@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "containment/start.hpp"
+
+#include <fmt/format.h>
+
+namespace smmu::containment {
+namespace {
+
+Result<void> fill(Space& space, const units::Capabilities& unit) {
+    const Difference everything = difference({}, space.extras, {all_addresses}, unit);
+    const std::vector<units::Change> changes(everything.additions.begin(), everything.additions.end());
+    SMMU_TRY(units::Plan plan, space.tables->prepare(changes));
+    units::Budget unlimited;
+    while (true) {
+        SMMU_TRY(const units::Progress progress, space.tables->commit(plan, unlimited));
+        if (progress == units::Progress::done) break;
+        unlimited = {};
+    }
+    apply(space.contents, everything);
+    return {};
+}
+
+Result<void> build_startup_space(State& state, GroupId group, UnitId unit) {
+    units::IommuUnit& driver = *state.driver(unit);
+    SMMU_TRY(auto tables, driver.create_space(state.service_account));
+    Space& space = state.spaces.add({std::nullopt, unit, group}, std::move(tables));
+    space.extras = always_reachable(state.groups.of(group).extras, state.protected_from_group(group),
+                                    driver.capabilities(), driver.capabilities().granule_log2);
+    return fill(space, driver.capabilities());
+}
+
+Result<units::TakeOver> take_over(State& state, UnitId unit) {
+    units::IommuUnit* driver = state.driver(unit);
+    if (driver == nullptr)
+        return fail(ENODEV, fmt::format("{} is known but not programmed", state.machine.unit(unit).name));
+    for (std::size_t g = 0; g < state.groups.count(); ++g) {
+        const GroupId group{std::uint32_t(g)};
+        if (state.groups.of(group).extras.empty() || !state.groups.units_of(group).contains(unit)) continue;
+        SMMU_CHECK(build_startup_space(state, group, unit));
+    }
+    return driver->take_over(state.assignments(unit, true));
+}
+
+// Nothing of what hardware walks may be freed, not even when this process forgets it: table memory outlives it.
+void keep_for_ever(std::unique_ptr<units::AddressSpace> space) {
+    static auto& kept = *new std::vector<std::unique_ptr<units::AddressSpace>>;
+    kept.push_back(std::move(space));
+}
+
+}  // namespace
+
+std::vector<Result<units::TakeOver>> take_over(State& state) {
+    std::vector<Result<units::TakeOver>> results;
+    for (std::size_t u = 0; u < state.drivers.size(); ++u)
+        results.push_back(take_over(state, UnitId(std::uint32_t(u))));
+    return results;
+}
+
+std::vector<Error> recheck(State& state) noexcept {
+    std::vector<Error> errors;
+    const Instant now = state.clock.now();
+    for (std::size_t u = 0; u < state.drivers.size(); ++u) {
+        const UnitId unit{std::uint32_t(u)};
+        units::IommuUnit* driver = state.driver(unit);
+        if (driver == nullptr || driver->state() != units::UnitState::containing) continue;
+        auto checked = driver->recheck();
+        if (checked) continue;
+        driver->hard_stop();
+        const auto open = std::chrono::duration_cast<std::chrono::milliseconds>(now - state.last_recheck);
+        Error error = std::move(checked).error();
+        error.text += fmt::format("; it was stopped, and may have been open for up to {} ms", open.count());
+        if (auto again = driver->take_over(state.assignments(unit, false)); again)
+            error.text += "; it was taken over again";
+        else
+            error.text += "; it could not be taken over again: " + again.error().text;
+        errors.push_back(std::move(error));
+    }
+    state.last_recheck = now;
+    return errors;
+}
+
+void leave(State& state, bool keep_startup) noexcept {
+    for (std::size_t u = 0; u < state.drivers.size(); ++u) {
+        const UnitId unit{std::uint32_t(u)};
+        units::IommuUnit* driver = state.driver(unit);
+        if (driver == nullptr || driver->state() == units::UnitState::untouched) continue;
+        const auto kept = keep_startup ? state.assignments(unit, true) : std::vector<units::Assignment>{};
+        (void)driver->leave(kept);  // the unit's state says what it could not promise
+    }
+    for (Space* space : state.spaces.of(std::nullopt)) {
+        units::IommuUnit* driver = state.driver(space->key.unit);
+        auto tables = state.spaces.take(space->key);
+        if (driver->state() == units::UnitState::untouched)
+            (void)driver->retire(std::move(tables));  // no stream was ever on it
+        else
+            keep_for_ever(std::move(tables));
+    }
+}
+
+}  // namespace smmu::containment

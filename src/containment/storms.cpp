@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "containment/storms.hpp"
+
+namespace smmu::containment {
+
+void Storms::count(UnitStream stream, Instant now) {
+    Stream& state = streams_[stream];
+    if (state.in_window == 0 || now - state.window_start > window) {
+        state.window_start = now;
+        state.in_window = 0;
+    }
+    ++state.in_window;
+}
+
+std::vector<UnitStream> Storms::newly_storming(UnitId unit, Instant now) {
+    const auto loss = last_loss_.find(unit);
+    const bool losing = loss != last_loss_.end() && now - loss->second <= window;
+    const std::uint64_t bound = losing ? overflow_refusals : storm_refusals;
+    std::vector<UnitStream> result;
+    for (auto& [stream, state] : streams_) {
+        if (stream.unit != unit || state.muted_at || state.in_window < bound) continue;
+        if (now - state.window_start > window) continue;
+        state.muted_at = now;
+        result.push_back(stream);
+    }
+    return result;
+}
+
+std::vector<UnitStream> Storms::newly_calm(Instant now) {
+    std::vector<UnitStream> result;
+    for (auto it = streams_.begin(); it != streams_.end();) {
+        if (it->second.muted_at && now - *it->second.muted_at >= mute_time) {
+            result.push_back(it->first);
+            it = streams_.erase(it);
+        } else {
+            ++it;
+        }
+    }
+    return result;
+}
+
+bool Storms::muted(UnitStream stream) const {
+    const auto it = streams_.find(stream);
+    return it != streams_.end() && it->second.muted_at.has_value();
+}
+
+}  // namespace smmu::containment

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// Work: a prepared change that is being carried out. Tables first, in steps; groups are attached only when every
+// table is complete. It belongs to its object and ends with it.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "containment/preparation.hpp"
+
+namespace smmu::containment {
+
+class Work {
+public:
+    Work(State& state, ObjectId object, std::vector<SpaceChange> changes);
+    Work(const Work&) = delete;
+    Work& operator=(const Work&) = delete;
+    ~Work() { cancel(); }
+
+    // Groups to attach at the end, and the devices that were claimed for it.
+    void then_open(std::vector<GroupId> groups, std::vector<DeviceIndex> claimed);
+    // Client memory to let go when its removal is confirmed.
+    void then_release(std::vector<std::shared_ptr<HeldMemory>> memory) { memory_ = std::move(memory); }
+
+    units::Progress step(units::Budget& budget) noexcept;
+    // Gives back what was prepared: its object is being destroyed, which blocks and flushes everything of it.
+    void cancel() noexcept;
+    bool over() const { return state_ == nullptr; }
+    const Result<void>& result() const { return result_; }
+
+private:
+    void carried_out(SpaceChange& change);
+    void open_groups() noexcept;
+    void give_up_groups() noexcept;
+    void conclude() noexcept;
+
+    State* state_;  // nullptr: over
+    ObjectId object_;
+    std::vector<SpaceChange> changes_;
+    std::size_t next_ = 0;
+    std::vector<GroupId> opening_;
+    std::vector<DeviceIndex> claimed_;
+    std::vector<std::shared_ptr<HeldMemory>> memory_;
+    Result<void> result_;
+};
+
+// Carries out what an object still has to do, all of it.
+void finish(Object& object) noexcept;
+
+// What a session holds of a Work.
+class WorkHandle final : public Operation {
+public:
+    explicit WorkHandle(std::shared_ptr<Work> work) : work_(std::move(work)) {}
+    units::Progress step(units::Budget& budget) noexcept override { return work_->step(budget); }
+    Result<void> result() noexcept override { return work_->result(); }
+
+private:
+    std::shared_ptr<Work> work_;
+};
+
+}  // namespace smmu::containment

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "memory/arena_header.hpp"
+
+#include <algorithm>
+#include <atomic>
+
+namespace smmu::memory {
+namespace {
+
+constexpr std::size_t magic_at = 0, version_at = 8, boot_at = 16, base_at = 32, frames_at = 40,
+                      generation_at = 48;
+
+constexpr std::uint64_t with_complement(std::uint32_t generation) {
+    return generation | std::uint64_t{~generation} << 32;
+}
+
+}  // namespace
+
+// A successor may look at any instant: every field is one atomic store, in the order written.
+template <class T>
+T ArenaHeader::load(std::size_t offset) const {
+    T* field = reinterpret_cast<T*>(memory_.bytes.subspan(offset, sizeof(T)).data());
+    return std::atomic_ref<T>(*field).load(std::memory_order_acquire);
+}
+
+template <class T>
+void ArenaHeader::store(std::size_t offset, T value) {
+    T* field = reinterpret_cast<T*>(memory_.bytes.subspan(offset, sizeof(T)).data());
+    std::atomic_ref<T>(*field).store(value, std::memory_order_release);
+}
+
+std::uint32_t ArenaHeader::own_frames() const {
+    const std::uint64_t bytes = records_at + std::uint64_t{frames()} * sizeof(std::uint32_t);
+    return static_cast<std::uint32_t>((bytes + frame_bytes - 1) >> frame_log2);
+}
+
+std::optional<std::uint32_t> ArenaHeader::found(const BootIdentity& boot) const {
+    if (load<std::uint64_t>(magic_at) != magic) return std::nullopt;
+    if (load<std::uint32_t>(version_at) != version) return std::nullopt;
+    if (load<std::uint64_t>(base_at) != memory_.range.first.value) return std::nullopt;
+    if (load<std::uint64_t>(frames_at) != frames()) return std::nullopt;
+    for (std::size_t i = 0; i < boot.size(); ++i)
+        if (load<std::uint8_t>(boot_at + i) != boot[i]) return std::nullopt;
+    const auto both = load<std::uint64_t>(generation_at);
+    const auto generation = static_cast<std::uint32_t>(both);
+    if (both != with_complement(generation) || generation == 0) return std::nullopt;
+    if (generation + 1 >= generation_end) return std::nullopt;
+    return generation;
+}
+
+void ArenaHeader::write_new(const BootIdentity& boot) {
+    store<std::uint64_t>(magic_at, 0);
+    for (std::uint32_t frame = 0; frame < frames(); ++frame) set_record(frame, 0);
+    store<std::uint32_t>(version_at, version);
+    for (std::size_t i = 0; i < boot.size(); ++i) store<std::uint8_t>(boot_at + i, boot[i]);
+    store<std::uint64_t>(base_at, memory_.range.first.value);
+    store<std::uint64_t>(frames_at, frames());
+    store<std::uint64_t>(generation_at, with_complement(1));
+    store<std::uint64_t>(magic_at, magic);
+}
+
+void ArenaHeader::begin(std::uint32_t generation) {
+    for (std::uint32_t frame = 0; frame < frames(); ++frame)
+        if (record(frame) >= generation) set_record(frame, generation - 1);
+    store<std::uint64_t>(generation_at, with_complement(generation));
+}
+
+std::uint32_t ArenaHeader::record(std::uint32_t frame) const {
+    return load<std::uint32_t>(records_at + std::size_t{frame} * sizeof(std::uint32_t));
+}
+
+void ArenaHeader::set_record(std::uint32_t frame, std::uint32_t generation) {
+    store<std::uint32_t>(records_at + std::size_t{frame} * sizeof(std::uint32_t), generation);
+}
+
+}  // namespace smmu::memory

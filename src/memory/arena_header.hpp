@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// ArenaHeader: what an arena says about itself in its own first frames. It is read by a successor after any crash, so
+// each change is one store, and what is found is taken as foreign bytes.
+//
+//   0   magic (written last, erased first)     40  number of frames, header included
+//   8   version                                48  generation, and its complement in the upper half
+//   16  boot identity                          64  one record per frame: 0 free, else the generation that took it
+//   32  physical address of frame 0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "memory/arena.hpp"
+
+namespace smmu::memory {
+
+class ArenaHeader {
+public:
+    static constexpr std::uint64_t magic = 0x31414E4552415553;  // "SUARENA1"
+    static constexpr std::uint32_t version = 1;
+    static constexpr std::size_t records_at = 64;
+    // The number after the last one that a generation may have: it could not be told from a wrapped one.
+    static constexpr std::uint32_t generation_end = 0xFFFF'FFFF;
+
+    // `memory` has been checked: aligned, of whole frames, large enough.
+    explicit ArenaHeader(TableMemory memory) : memory_(memory) {}
+
+    std::uint32_t frames() const {
+        return static_cast<std::uint32_t>(memory_.bytes.size() >> frame_log2);
+    }
+    // Frames that header and records occupy.
+    std::uint32_t own_frames() const;
+
+    // The generation of the arena found here, when it is one of this boot, place and size.
+    std::optional<std::uint32_t> found(const BootIdentity& boot) const;
+    // Writes a new header, all frames free, generation 1.
+    void write_new(const BootIdentity& boot);
+    // Makes `generation` the current one. Records that no earlier generation can have written become those of the
+    // one before: in use by hardware, for all that is known.
+    void begin(std::uint32_t generation);
+
+    std::uint32_t record(std::uint32_t frame) const;
+    void set_record(std::uint32_t frame, std::uint32_t generation);
+
+private:
+    template <class T>
+    T load(std::size_t offset) const;
+    template <class T>
+    void store(std::size_t offset, T value);
+
+    TableMemory memory_;
+};
+
+}  // namespace smmu::memory

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "memory/coherency.hpp"
+
+#include <atomic>
+#include <cstdint>
+
+#include "base/assert.hpp"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <immintrin.h>
+#endif
+
+namespace smmu::memory {
+namespace {
+
+#if defined(__x86_64__)
+
+using CleanLine = void (*)(const volatile void*);
+
+// The intrinsics take a pointer to something that is not volatile; they write nothing.
+void* plain(const volatile void* line) { return const_cast<void*>(line); }
+
+[[gnu::target("clwb")]] void clean_by_clwb(const volatile void* line) { _mm_clwb(plain(line)); }
+[[gnu::target("clflushopt")]] void clean_by_clflushopt(const volatile void* line) {
+    _mm_clflushopt(plain(line));
+}
+void clean_by_clflush(const volatile void* line) { _mm_clflush(plain(line)); }
+
+struct Cache {
+    CleanLine clean_line = clean_by_clflush;
+    std::size_t line = 64;
+
+    Cache() {
+        unsigned a = 0, b = 0, c = 0, d = 0;
+        if (__get_cpuid(1, &a, &b, &c, &d) != 0 && (b >> 8 & 0xFF) != 0) line = (b >> 8 & 0xFF) * 8;
+        if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return;
+        constexpr unsigned clflushopt = 1u << 23, clwb = 1u << 24;
+        if ((b & clwb) != 0)
+            clean_line = clean_by_clwb;
+        else if ((b & clflushopt) != 0)
+            clean_line = clean_by_clflushopt;
+    }
+};
+
+void order_cleaned() { _mm_sfence(); }
+
+#elif defined(__aarch64__)
+
+struct Cache {
+    std::size_t line;
+
+    Cache() {
+        std::uint64_t type = 0;
+        asm("mrs %0, ctr_el0" : "=r"(type));
+        line = std::size_t{4} << (type >> 16 & 0xF);
+    }
+    static void clean_line(const volatile void* address) {
+        asm volatile("dc cvac, %0" : : "r"(address) : "memory");
+    }
+};
+
+void order_cleaned() { asm volatile("dsb sy" : : : "memory"); }
+
+#else
+
+// No instruction that every CPU of this architecture has: units there must snoop.
+struct Cache {
+    std::size_t line = 64;
+    static void clean_line(const volatile void*) { SMMU_ASSERT(!"this CPU cannot clean a cache line"); }
+};
+
+void order_cleaned() {}
+
+#endif
+
+const Cache& cache() {
+    static const Cache of_this_cpu;
+    return of_this_cpu;
+}
+
+}  // namespace
+
+void write_back(Coherency coherency, const volatile void* start, std::size_t bytes) noexcept {
+    if (coherency == Coherency::snooped || bytes == 0) return;
+    const Cache& lines = cache();
+    const auto first = reinterpret_cast<std::uintptr_t>(start) & ~(lines.line - 1);
+    const auto end = reinterpret_cast<std::uintptr_t>(start) + bytes;
+    for (std::uintptr_t line = first; line < end; line += lines.line)
+        lines.clean_line(reinterpret_cast<const volatile void*>(line));
+}
+
+void fence(Coherency coherency) noexcept {
+    if (coherency == Coherency::not_snooped) order_cleaned();
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+}
+
+void publish(Coherency coherency, const volatile void* start, std::size_t bytes) noexcept {
+    write_back(coherency, start, bytes);
+    fence(coherency);
+}
+
+}  // namespace smmu::memory

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// FunctionReader: one function's configuration space becomes a value.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "platform/platform.hpp"
+#include "topology/pci_tree.hpp"
+
+namespace smmu::pci {
+
+// A base address register as it stands; its length is not in it.
+struct Bar {
+    std::uint64_t base = 0;
+    bool wide = false;  // 64 bits
+};
+
+// Addresses that a bridge hands down, both ends included.
+struct BridgeWindow {
+    PhysRange range;
+};
+
+struct FunctionFacts {
+    topology::PciFunction function;
+    std::vector<Bar> bars;
+    std::vector<BridgeWindow> windows;
+};
+
+// Nothing when no function answers there.
+std::optional<FunctionFacts> read_function(platform::PciConfig& config,
+                                           const topology::PciAddress& address);
+
+// Reads the state that the gate changes again: ACS, ATS, PRI, PASID, bus master.
+void read_back(platform::PciConfig& config, topology::PciFunction& function);
+
+}  // namespace smmu::pci

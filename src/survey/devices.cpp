@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+// Devices: which there are, and under which streams their DMA arrives.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "survey/draft.hpp"
+#include "survey/requester_ids.hpp"
+
+namespace smmu::survey {
+
+using config::DeviceEntry;
+using config::UseClause;
+using topology::Device;
+using topology::PciAddress;
+using topology::PciFunction;
+using topology::Severity;
+using topology::Stream;
+using topology::UnitKind;
+
+namespace {
+
+// Kinds whose streams are the requester ids of PCI functions, unless a number says otherwise.
+bool knows_requesters(UnitKind kind) {
+    return kind == UnitKind::vtd || kind == UnitKind::amdvi || kind == UnitKind::riscv ||
+           kind == UnitKind::virtio;
+}
+
+void add_new(std::vector<Stream>& streams, const Stream& stream) {
+    if (std::ranges::find(streams, stream) == streams.end()) streams.push_back(stream);
+}
+
+std::set<std::uint32_t> ids_on(const std::vector<Stream>& streams, UnitId unit) {
+    std::set<std::uint32_t> ids;
+    for (const Stream& stream : streams)
+        if (stream.unit == unit) ids.insert(raw(stream.id));
+    return ids;
+}
+
+}  // namespace
+
+void Draft::list_devices() {
+    add_pci_devices();
+    add_named_devices();
+    add_user_devices();
+    std::ranges::sort(topology_.devices, {}, &Device::id);
+    for (Device& device : topology_.devices) give_streams(device);
+}
+
+void Draft::add_pci_devices() {
+    for (const PciFunction& function : input_.pci.functions) {
+        Device device;
+        device.id = function.address;
+        device.description = fmt::format("{:04x}:{:04x} class {:06x}", function.vendor,
+                                         function.device, function.class_code);
+        device.registers = function.registers;
+        device.interrupts_by_message = function.message_interrupts;
+        device.is_bridge = function.is_bridge || (function.class_code >> 16) == 0x06;
+        device.origin = {"PCI " + to_string(function.address)};
+        topology_.devices.push_back(std::move(device));
+    }
+}
+
+// Devices that firmware has hidden from PCI and that only the ACPI name space knows. Their DMA
+// carries the id that the scope gives.
+void Draft::add_named_devices() {
+    if (!dmar_) return;
+    std::set<PciAddress> known;
+    for (const PciFunction& function : input_.pci.functions) known.insert(function.address);
+    for (const firmware::Drhd& drhd : dmar_->units)
+        for (const firmware::DeviceScope& scope : drhd.scopes) {
+            if (scope.type != firmware::ScopeType::name_space) continue;
+            const auto address = resolve(input_.pci, drhd.segment, scope);
+            if (!address || !known.insert(*address).second) continue;
+            const auto name = std::ranges::find(dmar_->names, scope.enumeration_id,
+                                                &firmware::Andd::device_number);
+            Device device;
+            device.id = *address;
+            device.description = name != dmar_->names.end() ? "ACPI " + name->path : "ACPI device";
+            device.origin = scope.origin;
+            topology_.devices.push_back(std::move(device));
+        }
+}
+
+void Draft::add_user_devices() {
+    std::set<topology::DeviceId> known;
+    for (const Device& device : topology_.devices) known.insert(device.id);
+    for (const DeviceEntry& entry : user_.devices) {
+        if (!known.insert(entry.id).second) continue;
+        Device device;
+        device.id = entry.id;
+        device.origin = entry.origin;
+        if (const auto* block = std::get_if<topology::MmioBlock>(&entry.id)) {
+            if (const auto range = PhysRange::from_length(block->base, block->length))
+                device.registers.push_back(*range);
+        } else if (!input_.pci.functions.empty()) {
+            finding("device-not-present", Severity::warning, entry.origin,
+                    fmt::format(
+                        "{} does not answer; its line is kept for the case that it appears later.",
+                        to_string(entry.id)));
+        }
+        topology_.devices.push_back(std::move(device));
+    }
+}
+
+void Draft::give_streams(Device& device) {
+    std::vector<Stream> board = board_streams(device);
+    const DeviceEntry* entry = user_.find_device(device.id);
+    if (entry == nullptr) {
+        device.streams = std::move(board);
+        return;
+    }
+    device.host = entry->host.has_value();
+    device.blocked = entry->blocked.has_value();
+    if (entry->uses.empty()) {
+        device.streams = std::move(board);
+        return;
+    }
+    combine_streams(device, std::move(board), user_streams(device, *entry));
+}
+
+std::vector<Stream> Draft::board_streams(const Device& device) const {
+    std::vector<Stream> streams;
+    const auto* address = std::get_if<PciAddress>(&device.id);
+    if (address == nullptr || !scopes_) return streams;
+    const auto match = scopes_->unit_of(*address);
+    if (!match) return streams;
+    for (const RequesterId& id : requester_ids(input_.pci, *address))
+        streams.push_back(
+            {match->unit, id.id, {fmt::format("{}, {}", match->origin.text, id.origin.text)}});
+    return streams;
+}
+
+std::vector<Stream> Draft::user_streams(const Device& device, const DeviceEntry& entry) {
+    std::vector<Stream> streams;
+    for (const UseClause& use : entry.uses)
+        for (const Stream& stream : streams_of(device, use)) add_new(streams, stream);
+    return streams;
+}
+
+std::vector<Stream> Draft::streams_of(const Device& device, const UseClause& use) {
+    const auto unit = find_unit(use.unit);
+    if (!unit) {
+        finding("unit-unknown", Severity::error, use.origin,
+                fmt::format("No unit is named {}: neither a unit line nor firmware describes it.",
+                            use.unit));
+        return {};
+    }
+    const UnitKind kind = topology_.unit(*unit).kind;
+    const auto* address = std::get_if<PciAddress>(&device.id);
+    if (kind == UnitKind::vtd && (address == nullptr || use.stream)) {
+        finding(
+            "vtd-stream-unusable", Severity::error, use.origin,
+            address == nullptr
+                ? fmt::format("{} cannot go through {}: VT-d knows PCI functions only.",
+                              to_string(device.id), use.unit)
+                : fmt::format("{} is a VT-d unit: a use clause for it takes no number.", use.unit));
+        return {};
+    }
+    if (use.stream) return {{*unit, StreamId(*use.stream), use.origin}};
+    if (address == nullptr || !knows_requesters(kind)) {
+        finding("stream-missing", Severity::error, use.origin,
+                fmt::format("use {} needs a stream id for {}.", use.unit, to_string(device.id)));
+        return {};
+    }
+    std::vector<Stream> streams;
+    for (const RequesterId& id : requester_ids(input_.pci, *address))
+        streams.push_back({*unit, id.id, use.origin});
+    return streams;
+}
+
+void Draft::combine_streams(Device& device, std::vector<Stream> board, std::vector<Stream> user) {
+    if (merging()) {
+        check_contradiction(device, board, user);
+        for (const Stream& stream : user) add_new(board, stream);
+        device.streams = std::move(board);
+        return;
+    }
+    for (const Stream& stream : board)
+        if (std::ranges::find(user, stream) == user.end())
+            topology_.superseded.push_back({device.id,
+                                            fmt::format("stream {:#x} of {}", raw(stream.id),
+                                                        topology_.unit(stream.unit).name),
+                                            stream.origin,
+                                            user.empty() ? device.origin : user.front().origin});
+    device.streams = std::move(user);
+}
+
+// Two sources that give a device different streams on one unit cannot both be right.
+void Draft::check_contradiction(const Device& device, const std::vector<Stream>& board,
+                                const std::vector<Stream>& user) {
+    std::set<std::uint32_t> said;
+    for (const Stream& stream : user) {
+        const auto board_ids = ids_on(board, stream.unit);
+        if (board_ids.empty() || board_ids == ids_on(user, stream.unit)) continue;
+        if (!said.insert(raw(stream.unit)).second) continue;
+        const auto other = std::ranges::find(board, stream.unit, &Stream::unit);
+        finding("stream-contradiction", Severity::error, stream.origin,
+                fmt::format("{} has other streams on {} here than at {}; use combine override if "
+                            "the configuration "
+                            "is right.",
+                            to_string(device.id), topology_.unit(stream.unit).name,
+                            other->origin.text));
+    }
+}
+
+void Draft::report_unclaimed_devices() {
+    if (topology_.units.empty()) return;
+    for (const Device& device : topology_.devices) {
+        if (!device.streams.empty()) continue;
+        finding("device-no-unit", Severity::warning, device.origin,
+                fmt::format("{}{}{} is behind no unit: its DMA cannot be contained.",
+                            to_string(device.id), device.description.empty() ? "" : " ",
+                            device.description));
+    }
+}
+
+void Draft::report_ports() {
+    for (const PciFunction& function : input_.pci.functions) {
+        if (!function.is_port()) continue;
+        const auto& control = function.access_control;
+        const auto held = input_.pci.gated ? control.enabled : control.supported;
+        if ((held & topology::AccessControl::source_validation) != 0) continue;
+        finding("port-no-source-validation", Severity::warning,
+                {"PCI " + to_string(function.address)},
+                fmt::format("The port {} does not check requester ids: a device below it can forge "
+                            "the id of another.",
+                            to_string(function.address)));
+    }
+}
+
+}  // namespace smmu::survey

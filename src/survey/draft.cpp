@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "survey/draft.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "survey/groups.hpp"
+
+namespace smmu::survey {
+
+using topology::Severity;
+using topology::Unit;
+using topology::UnitKind;
+
+namespace {
+
+constexpr std::uint64_t page_bytes = 4096;
+
+// Frames of the interrupt controllers of x86: a device that writes there raises interrupts or takes
+// them away.
+constexpr PhysRange io_apic_frames{PhysAddr{0xfec00000}, PhysAddr{0xfecfffff}};
+constexpr PhysRange local_apic_frames{PhysAddr{0xfee00000}, PhysAddr{0xfeefffff}};
+
+bool is_x86(UnitKind kind) {
+    return kind == UnitKind::vtd || kind == UnitKind::amdvi;
+}
+
+const Table* find_table(const Input& input, std::string_view name) {
+    const auto at = std::ranges::find(input.tables, name, &Table::name);
+    return at != input.tables.end() ? &*at : nullptr;
+}
+
+}  // namespace
+
+topology::Topology Draft::take() {
+    read_tables();
+    add_firmware_units();
+    add_user_units();
+    check_units();
+    add_protected();
+    if (dmar_) scopes_.emplace(input_.pci, *dmar_, drhd_units_, topology_.findings);
+    list_devices();
+    add_reserved();
+    add_user_memory();
+    std::ranges::copy(input_.pci.findings, std::back_inserter(topology_.findings));
+    report_unclaimed_devices();
+    report_ports();
+    form_groups(topology_, input_.pci);
+    return std::move(topology_);
+}
+
+// True when the user gave units and says of every PCI function that drives itself which one it goes
+// through: then a damaged table has nothing left to say.
+bool Draft::described_by_hand() const {
+    const auto covered = [&](const topology::PciFunction& function) {
+        const auto* entry = user_.find_device(function.address);
+        return function.is_bridge || (entry != nullptr && !entry->uses.empty());
+    };
+    const bool has_unit = std::ranges::any_of(
+        user_.units, [](const config::UnitEntry& unit) { return unit.kind == UnitKind::vtd; });
+    return has_unit && !merging() && !input_.pci.functions.empty() &&
+           std::ranges::all_of(input_.pci.functions, covered);
+}
+
+void Draft::read_tables() {
+    if (const Table* table = find_table(input_, "MCFG")) {
+        if (auto mcfg = firmware::parse_mcfg(table->bytes)) {
+            mcfg_ = std::move(*mcfg);
+            std::ranges::copy(mcfg_.findings, std::back_inserter(topology_.findings));
+        } else {
+            finding("mcfg-refused", Severity::error, {"MCFG"}, mcfg.error().text);
+        }
+    }
+    const config::TablePolicy policy = user_.vtd_tables();
+    if (policy == config::TablePolicy::ignore) return;
+    const Table* table = find_table(input_, "DMAR");
+    if (table == nullptr) {
+        if (policy == config::TablePolicy::require)
+            finding("dmar-missing", Severity::error, {"DMAR"},
+                    "smmu vtd require was said but the machine has no DMAR table; turn VT-d on in "
+                    "its setup.");
+        return;
+    }
+    auto dmar = firmware::parse_dmar(table->bytes);
+    const Severity at_most = described_by_hand() ? Severity::warning : Severity::error;
+    if (!dmar) {
+        finding("dmar-refused", at_most, {"DMAR"},
+                dmar.error().text + ". Describe units and devices by hand to start without it.");
+        return;
+    }
+    for (topology::Finding& found : dmar->findings) {
+        found.severity = std::min(found.severity, at_most);
+        topology_.findings.push_back(std::move(found));
+    }
+    dmar->findings.clear();
+    dmar_ = std::move(*dmar);
+}
+
+PhysRange Draft::registers_at(PhysAddr base, std::uint64_t at_least) const {
+    std::uint64_t bytes = std::max(at_least, page_bytes);
+    for (const RegisterWindow& window : input_.register_windows)
+        if (window.base == base) bytes = std::max(bytes, window.bytes);
+    const auto range = PhysRange::from_length(base, bytes);
+    // At the very top of the address space a window ends with it.
+    return range ? *range : PhysRange{base, PhysAddr{~std::uint64_t{0}}};
+}
+
+void Draft::add_firmware_units() {
+    if (!dmar_) return;
+    for (const firmware::Drhd& drhd : dmar_->units) {
+        drhd_units_.push_back(UnitId(std::uint32_t(topology_.units.size())));
+        const PhysAddr base = drhd.registers.first;
+        topology_.units.push_back({UnitKind::vtd, fmt::format("vtd@{:x}", base.value),
+                                   registers_at(base, drhd.registers.length()), drhd.segment, true,
+                                   drhd.origin});
+    }
+    if (!topology_.units.empty() && !user_.wants(UnitKind::vtd))
+        finding("unit-kind-not-asked-for", Severity::warning, {"DMAR"},
+                "The machine has VT-d units but no smmu word names vtd, so that they stay as they "
+                "are; add smmu vtd.");
+}
+
+void Draft::add_user_units() {
+    for (const config::UnitEntry& entry : user_.units) {
+        const auto same_base = [&](const Unit& unit) { return unit.registers.first == entry.base; };
+        const auto at = std::ranges::find_if(topology_.units, same_base);
+        if (at == topology_.units.end()) {
+            topology_.units.push_back({entry.kind, entry.name, registers_at(entry.base, page_bytes),
+                                       0, true, entry.origin});
+        } else {
+            // The same registers: the user's name and kind count; what firmware says of its size
+            // and scopes stays.
+            at->name = entry.name;
+            at->kind = entry.kind;
+            at->origin = entry.origin;
+        }
+    }
+}
+
+void Draft::check_units() {
+    auto& units = topology_.units;
+    for (Unit& unit : units) {
+        unit.answers = std::ranges::find(input_.silent_units, unit.registers.first) ==
+                       input_.silent_units.end();
+        if (!unit.answers)
+            finding(
+                "unit-silent", Severity::warning, unit.origin,
+                fmt::format("Nothing answers at the registers of {}; it is left out.", unit.name));
+    }
+    std::vector<const Unit*> by_base;
+    for (const Unit& unit : units) by_base.push_back(&unit);
+    std::ranges::sort(by_base, {}, [](const Unit* unit) { return unit->registers.first; });
+    for (std::size_t i = 1; i < by_base.size(); ++i)
+        if (by_base[i]->registers.overlaps(by_base[i - 1]->registers))
+            finding(
+                "unit-registers-overlap", Severity::error, by_base[i]->origin,
+                fmt::format("The registers of {} and {} (at {}) overlap; one of the two is wrong.",
+                            by_base[i]->name, by_base[i - 1]->name, by_base[i - 1]->origin.text));
+    if (units.empty())
+        finding("no-units", Severity::error, {"firmware and configuration"},
+                "No unit is known: nothing on this machine can be contained. Turn it on in the "
+                "machine's setup or "
+                "describe it with a unit line.");
+}
+
+void Draft::add_protected() {
+    bool x86 = false;
+    for (const Unit& unit : topology_.units) {
+        x86 = x86 || is_x86(unit.kind);
+        topology_.protected_memory.push_back({unit.registers, "registers of " + unit.name});
+    }
+    for (const firmware::ConfigWindow& window : mcfg_.windows)
+        topology_.protected_memory.push_back(
+            {window.range(),
+             fmt::format("PCI configuration space of segment {:04x}", window.segment)});
+    for (const PhysRange& range : input_.table_memory)
+        topology_.protected_memory.push_back({range, "table memory"});
+    if (!x86) return;
+    topology_.protected_memory.push_back({io_apic_frames, "I/O interrupt controllers"});
+    topology_.protected_memory.push_back({local_apic_frames, "local interrupt controllers"});
+}
+
+topology::Device* Draft::find_device(const topology::DeviceId& id) {
+    const auto at = std::ranges::lower_bound(topology_.devices, id, {}, &topology::Device::id);
+    return at != topology_.devices.end() && at->id == id ? &*at : nullptr;
+}
+
+std::optional<UnitId> Draft::find_unit(std::string_view name) const {
+    const auto at = std::ranges::find(topology_.units, name, &Unit::name);
+    if (at == topology_.units.end()) return std::nullopt;
+    return UnitId(std::uint32_t(at - topology_.units.begin()));
+}
+
+topology::Topology survey(const Input& input) {
+    return Draft(input).take();
+}
+
+}  // namespace smmu::survey

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// Draft: the topology while it is being put together, and the steps that do it. Only this room
+// includes it.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "firmware/dmar.hpp"
+#include "firmware/mcfg.hpp"
+#include "survey/scope_map.hpp"
+#include "survey/survey.hpp"
+
+namespace smmu::survey {
+
+class Draft {
+public:
+    explicit Draft(const Input& input) : input_(input), user_(input.configuration) {}
+
+    topology::Topology take();
+
+private:
+    // draft.cpp: what firmware says, units and protected memory
+    void read_tables();
+    void add_firmware_units();
+    void add_user_units();
+    void check_units();
+    void add_protected();
+    PhysRange registers_at(PhysAddr base, std::uint64_t at_least) const;
+    // devices.cpp: devices, their streams and registers
+    void list_devices();
+    void add_pci_devices();
+    void add_named_devices();
+    void add_user_devices();
+    void give_streams(topology::Device& device);
+    std::vector<topology::Stream> board_streams(const topology::Device& device) const;
+    std::vector<topology::Stream> user_streams(const topology::Device& device,
+                                               const config::DeviceEntry& entry);
+    std::vector<topology::Stream> streams_of(const topology::Device& device,
+                                             const config::UseClause& use);
+    void combine_streams(topology::Device& device, std::vector<topology::Stream> board,
+                         std::vector<topology::Stream> user);
+    void check_contradiction(const topology::Device& device,
+                             const std::vector<topology::Stream>& board,
+                             const std::vector<topology::Stream>& user);
+    void report_unclaimed_devices();
+    void report_ports();
+    // memory.cpp: what devices must or may always reach
+    void add_reserved();
+    void add_reserved_region(const firmware::Rmrr& region);
+    bool give_reserved(topology::Device& device, const topology::Grant& grant);
+    std::string why_not_honoured(const PhysRange& range) const;
+    const topology::Protected* protected_part(const PhysRange& range) const;
+    void add_user_memory();
+    void add_startup(topology::Device& device, const config::DeviceEntry& entry);
+
+    void finding(std::string_view id, topology::Severity severity, topology::Origin origin,
+                 std::string text) {
+        topology_.findings.push_back(
+            {std::string(id), severity, std::move(origin), std::move(text)});
+    }
+    topology::Device* find_device(const topology::DeviceId& id);
+    std::optional<UnitId> find_unit(std::string_view name) const;
+    bool merging() const { return user_.combine.value == config::Combine::merge; }
+    bool described_by_hand() const;
+
+    const Input& input_;
+    const config::Configuration& user_;
+    topology::Topology topology_;
+    std::optional<firmware::Dmar> dmar_;
+    firmware::Mcfg mcfg_;
+    std::vector<UnitId> drhd_units_;  // unit of dmar_->units[i]
+    std::optional<ScopeMap> scopes_;
+};
+
+}  // namespace smmu::survey

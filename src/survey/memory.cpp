@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// Memory: what devices must reach because firmware says so, and what they may reach because the
+// configuration does.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "survey/draft.hpp"
+
+namespace smmu::survey {
+
+using config::DeviceEntry;
+using topology::Device;
+using topology::Grant;
+using topology::PciAddress;
+using topology::PciFunction;
+using topology::Severity;
+
+namespace {
+
+// True when a function stands below a bridge, on any of its buses.
+bool is_below(const topology::PciTree& tree, const PciAddress& address, const PciAddress& bridge) {
+    const PciFunction* above = tree.bridge_of(address.segment, address.bus);
+    while (above != nullptr && above->address != bridge)
+        above = tree.bridge_of(above->address.segment, above->address.bus);
+    return above != nullptr;
+}
+
+std::string range_text(const PhysRange& range) {
+    return fmt::format("{:#x}-{:#x}", range.first.value, range.last.value);
+}
+
+}  // namespace
+
+const topology::Protected* Draft::protected_part(const PhysRange& range) const {
+    const auto at = std::ranges::find_if(
+        topology_.protected_memory,
+        [&](const topology::Protected& part) { return part.range.overlaps(range); });
+    return at != topology_.protected_memory.end() ? &*at : nullptr;
+}
+
+// Why a region of firmware is not believed; empty when it is.
+std::string Draft::why_not_honoured(const PhysRange& range) const {
+    if (range.last - range.first >= largest_reserved_region)
+        return fmt::format("it is larger than {} MiB", largest_reserved_region >> 20);
+    if (const auto* part = protected_part(range))
+        return "it reaches into protected memory: " + part->what;
+    for (const PhysRange& ram : input_.ram)
+        if (ram.overlaps(range))
+            return fmt::format("it reaches into plain memory {}", range_text(ram));
+    return {};
+}
+
+void Draft::add_reserved() {
+    if (!dmar_) return;
+    for (const firmware::Rmrr& region : dmar_->reserved) add_reserved_region(region);
+}
+
+void Draft::add_reserved_region(const firmware::Rmrr& region) {
+    const std::string reason = why_not_honoured(region.range);
+    const Grant grant{Grant::Kind::reserved, region.range, read_write, reason.empty(),
+                      region.origin};
+    std::string refused;  // devices for which the region stays closed
+    std::size_t given = 0;
+    for (Device& device : topology_.devices) {
+        const auto* address = std::get_if<PciAddress>(&device.id);
+        if (address == nullptr) continue;
+        const auto names = [&](const firmware::DeviceScope& scope) {
+            const auto named = resolve(input_.pci, region.segment, scope);
+            return named && (*named == *address || (scope.type == firmware::ScopeType::bridge &&
+                                                    is_below(input_.pci, *address, *named)));
+        };
+        if (std::ranges::none_of(region.scopes, names)) continue;
+        ++given;
+        if (!give_reserved(device, grant))
+            refused += (refused.empty() ? "" : ", ") + to_string(device.id);
+    }
+    if (!refused.empty())
+        finding("reserved-not-honoured", Severity::warning, region.origin,
+                fmt::format("The reserved region {} of {} stays blocked: {}. If the device needs "
+                            "it, add: reserved "
+                            "{:#x},{:#x}",
+                            range_text(region.range), refused, reason, region.range.first.value,
+                            region.range.length()));
+    if (given == 0 && !input_.pci.functions.empty())
+        finding("reserved-no-device", Severity::note, region.origin,
+                fmt::format("No device that answers has the reserved region {}.",
+                            range_text(region.range)));
+}
+
+// Gives a device a region of firmware unless the user speaks about its reserved regions. False when
+// it stays closed and nobody has decided so.
+bool Draft::give_reserved(Device& device, const Grant& grant) {
+    const DeviceEntry* entry = user_.find_device(device.id);
+    const bool user_speaks = entry != nullptr && entry->speaks_of_reserved();
+    if (user_speaks && !merging()) {
+        const auto& by =
+            entry->reserved_none ? *entry->reserved_none : entry->reserved.front().origin;
+        topology_.superseded.push_back(
+            {device.id, "reserved region " + range_text(grant.range), grant.origin, by});
+        return true;
+    }
+    Grant own = grant;
+    if (user_speaks)  // merged: a clause that covers the region confirms it
+        own.honoured =
+            own.honoured || std::ranges::any_of(entry->reserved, [&](const config::Window& window) {
+                return window.range.contains(grant.range);
+            });
+    device.grants.push_back(own);
+    return own.honoured;
+}
+
+void Draft::add_user_memory() {
+    for (const DeviceEntry& entry : user_.devices) {
+        Device* device = find_device(entry.id);
+        SMMU_ASSERT(device != nullptr);
+        for (const config::Window& window : entry.reserved) {
+            device->grants.push_back(
+                {Grant::Kind::reserved, window.range, window.access, true, window.origin});
+            if (const auto* part = protected_part(window.range))
+                finding("reserved-protected", Severity::warning, window.origin,
+                        fmt::format("{} reaches into protected memory ({}); that part is cut out.",
+                                    range_text(window.range), part->what));
+        }
+        add_startup(*device, entry);
+    }
+}
+
+void Draft::add_startup(Device& device, const DeviceEntry& entry) {
+    for (const config::NameUse& use : entry.allows) {
+        const config::AllowSet* set = user_.find_allow(use.name);
+        if (set == nullptr) {
+            finding("allow-unknown", Severity::error, use.origin,
+                    fmt::format("No allow line defines {}.", use.name));
+            continue;
+        }
+        for (const config::Window& window : set->windows) {
+            device.grants.push_back(
+                {Grant::Kind::startup,
+                 window.range,
+                 window.access,
+                 true,
+                 {fmt::format("{} ({} at {})", use.origin.text, use.name, window.origin.text)}});
+            if (const auto* part = protected_part(window.range))
+                finding("startup-protected", Severity::warning, window.origin,
+                        fmt::format(
+                            "{} of {} reaches into protected memory ({}); that part is cut out.",
+                            range_text(window.range), use.name, part->what));
+        }
+    }
+    if (!entry.host) return;
+    for (const PhysRange& ram : input_.ram)
+        device.grants.push_back({Grant::Kind::startup, ram, read_write, true, *entry.host});
+}
+
+}  // namespace smmu::survey

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// FaultReason: what the code in a fault record means, in the manual's words and in containment's.
+#pragma once
+
+#include "units/unit.hpp"
+
+namespace smmu::units::vtd {
+
+struct FaultReason {
+    std::uint8_t code;
+    std::uint8_t stage;  // 0: not of a walk
+    Refusal::Reason reason;
+    bool address_known;
+    const char* text;
+};
+
+// "write not permitted" and "read not permitted" of the second stage: hardware says the same of a
+// page that is not there and of one that is there without the permission.
+inline constexpr std::uint8_t second_stage_write_refused = 0x05;
+inline constexpr std::uint8_t second_stage_read_refused = 0x06;
+
+// A code this table does not know is described as such.
+FaultReason fault_reason(std::uint8_t code);
+
+}  // namespace smmu::units::vtd

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "units/vtd/features.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace smmu::units::vtd {
+namespace {
+
+constexpr unsigned smallest_useful_width = 30;
+constexpr unsigned last_version_with_register_invalidation = 5;
+constexpr unsigned largest_domain_code = 6;
+
+struct Walk {
+    unsigned supported_bit;  // in SAGAW
+    unsigned levels;
+    unsigned width;
+    unsigned code;  // AW
+};
+// Four levels first: three save a step but not every unit's MGAW fits, five cost one for nothing.
+constexpr Walk walks[] = {{2, 4, 48, 2}, {1, 3, 39, 1}, {3, 5, 57, 3}};
+
+Result<void> choose_walk(Features& features, hw::Bits<Capability> capability,
+                         const std::string& where) {
+    const std::uint64_t supported = capability[Capability::guest_widths];
+    for (const Walk& walk : walks) {
+        if ((supported >> walk.supported_bit & 1) == 0) continue;
+        features.levels = walk.levels;
+        features.width_code = walk.code;
+        const auto guest_bits =
+            static_cast<unsigned>(capability[Capability::guest_width_less_one]) + 1;
+        features.input_bits = std::min(walk.width, guest_bits);
+        if (features.input_bits < smallest_useful_width)
+            return fail(
+                ENOTSUP,
+                fmt::format("{}: CAP.MGAW allows device addresses of {} bits only; this cannot be "
+                            "a working unit, check the registers' address",
+                            where, guest_bits));
+        return {};
+    }
+    return fail(
+        ENOTSUP,
+        fmt::format("{}: CAP.SAGAW is {:#x}: no second-stage width that this driver knows; the "
+                    "unit cannot be programmed, accept it with 'uncontained accept' or replace it",
+                    where, supported));
+}
+
+Result<void> check_invalidation(const Features& features, const std::string& where) {
+    if (features.queued) return {};
+    if (features.major > last_version_with_register_invalidation)
+        return fail(
+            ENOTSUP,
+            fmt::format(
+                "{}: version {}.{} without queued invalidation: caches cannot be flushed, so "
+                "the unit is not used",
+                where, features.major, features.minor));
+    if (features.invalidation_registers == 0)
+        return fail(
+            ENOTSUP,
+            fmt::format(
+                "{}: ECAP names neither a queue nor invalidation registers: caches cannot be "
+                "flushed, so the unit is not used",
+                where));
+    return {};
+}
+
+}  // namespace
+
+Result<Features> Features::read(const hw::Registers& registers, const std::string& where) {
+    const auto version = registers.read<Version>();
+    const auto capability = registers.read<Capability>();
+    const auto extended = registers.read<ExtendedCapability>();
+    if (capability.raw() == ~std::uint64_t{0} || extended.raw() == ~std::uint64_t{0} ||
+        version.raw() == ~std::uint32_t{0} || capability.raw() == 0)
+        return fail(
+            ENXIO, fmt::format(
+                       "{}: nothing answers there (VER {:#x}, CAP {:#x}, ECAP {:#x}); the firmware "
+                       "table names a unit that is not present or is switched off",
+                       where, version.raw(), capability.raw(), extended.raw()));
+    Features features;
+    features.major = version[Version::major];
+    features.minor = version[Version::minor];
+    SMMU_CHECK(choose_walk(features, capability, where));
+
+    const std::uint64_t large = capability[Capability::large_pages];
+    features.leaf_sizes = std::uint64_t{1} << 12;
+    if ((large & 1) != 0) features.leaf_sizes |= std::uint64_t{1} << 21;
+    // 1 GiB without 2 MiB is not legal; such a unit is trusted with the small pages only.
+    if ((large & 3) == 3) features.leaf_sizes |= std::uint64_t{1} << 30;
+    features.coherency = extended.has(ExtendedCapability::coherent)
+                             ? memory::Coherency::snooped
+                             : memory::Coherency::not_snooped;
+
+    features.queued = extended.has(ExtendedCapability::queued_invalidation);
+    features.page_selective = capability.has(Capability::page_selective);
+    features.largest_address_mask =
+        static_cast<unsigned>(capability[Capability::largest_address_mask]);
+    // From version 2 on draining is always done.
+    features.drains_reads = features.major >= 2 || capability.has(Capability::drains_reads);
+    features.drains_writes = features.major >= 2 || capability.has(Capability::drains_writes);
+    features.caches_absent = capability.has(Capability::caching_mode);
+    features.buffers_writes = capability.has(Capability::write_buffer_flush);
+    features.root_invalidates = capability.has(Capability::srtp_invalidates);
+    features.invalidation_registers = extended[ExtendedCapability::invalidation_registers_at] * 16;
+    features.fault_records =
+        static_cast<unsigned>(capability[Capability::fault_records_less_one]) + 1;
+    features.fault_registers = capability[Capability::fault_records_at] * 16;
+    if (capability[Capability::domains] > largest_domain_code)
+        return fail(
+            ENOTSUP,
+            fmt::format("{}: CAP.ND is {}, a reserved value; the unit is newer than this driver",
+                        where, capability[Capability::domains]));
+    features.domains = std::uint32_t{1} << (4 + 2 * capability[Capability::domains]);
+    features.protected_low = capability.has(Capability::protected_low);
+    features.protected_high = capability.has(Capability::protected_high);
+    features.interrupt_remapping = extended.has(ExtendedCapability::interrupt_remapping);
+    SMMU_CHECK(check_invalidation(features, where));
+    return features;
+}
+
+std::uint64_t Features::register_bytes() const {
+    constexpr std::uint64_t fixed_registers = 0x100;
+    const std::uint64_t faults = fault_registers + fault_records * fault_record_bytes;
+    const std::uint64_t invalidation = invalidation_registers + 16;
+    return std::max({fixed_registers, faults, invalidation});
+}
+
+Capabilities capabilities_of(const Features& features, unsigned host_bits) {
+    Capabilities capabilities;
+    capabilities.granule_log2 = 12;
+    capabilities.input_bits = features.input_bits;
+    capabilities.output_bits = host_bits;
+    capabilities.leaf_sizes = features.leaf_sizes;
+    capabilities.coherent = features.coherency == memory::Coherency::snooped;
+    capabilities.drains = features.drains_reads && features.drains_writes;
+    capabilities.interrupt_remapping = features.interrupt_remapping;
+    capabilities.never_grantable = interrupt_addresses;
+    return capabilities;
+}
+
+}  // namespace smmu::units::vtd

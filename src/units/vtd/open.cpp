@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "units/vtd/open.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "units/vtd/unit.hpp"
+
+namespace smmu::units::vtd {
+namespace {
+
+constexpr std::uint64_t smallest_window = 0x1000;
+
+Result<PhysRange> window(PhysRange registers, std::uint64_t bytes, const std::string& where) {
+    if (registers.first.value == 0 || !is_aligned(registers.first, 12))
+        return fail(EINVAL,
+                    fmt::format("{}: registers cannot be at {:#x}; the firmware table is wrong",
+                                where, registers.first.value));
+    const auto needed = PhysRange::from_length(registers.first, std::max(bytes, smallest_window));
+    if (!needed)
+        return fail(EINVAL, fmt::format("{}: registers wrap around the top of memory", where));
+    return PhysRange{registers.first, std::max(registers.last, needed->last)};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<IommuUnit>> open(platform::Platform& platform, PhysRange registers,
+                                        memory::Arena& arena, memory::Account& tables, Clock& clock,
+                                        unsigned host_address_bits) {
+    std::string name = fmt::format("vtd@{:x}", registers.first.value);
+    SMMU_TRY(const PhysRange first_look, window(registers, smallest_window, name));
+    SMMU_TRY(std::unique_ptr<hw::Mmio> mmio, platform.registers(first_look));
+    SMMU_TRY(const Features features, Features::read(hw::Registers(*mmio), name));
+    SMMU_TRY(const PhysRange whole, window(registers, features.register_bytes(), name));
+    if (whole != first_look) {
+        mmio.reset();
+        SMMU_TRY(mmio, platform.registers(whole));
+    }
+    SMMU_TRY(std::unique_ptr<VtdUnit> unit,
+             VtdUnit::create(std::move(mmio), features, std::move(name), arena, tables, clock,
+                             host_address_bits));
+    return std::unique_ptr<IommuUnit>(std::move(unit));
+}
+
+}  // namespace smmu::units::vtd

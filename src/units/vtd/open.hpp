@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// open: from an address in a firmware table to a unit that can be taken over.
+#pragma once
+
+#include <memory>
+
+#include "platform/platform.hpp"
+#include "units/unit.hpp"
+
+namespace smmu::units::vtd {
+
+// Discovery only: reads registers and takes four frames; nothing is written to the hardware.
+// `registers` is what the table says; more is mapped where the unit's own registers say so. ENXIO
+// when nothing answers, ENOTSUP when this driver cannot contain with the unit. The machine has
+// physical addresses below 2^host_address_bits (DMAR's HAW).
+Result<std::unique_ptr<IommuUnit>> open(platform::Platform& platform, PhysRange registers,
+                                        memory::Arena& arena, memory::Account& tables, Clock& clock,
+                                        unsigned host_address_bits = 52);
+
+}  // namespace smmu::units::vtd

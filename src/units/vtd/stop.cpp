@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// Hard stop: everything refuses, whatever state the unit and its queue are in. Recheck: whether it
+// still does what it was told.
+#include <fmt/format.h>
+
+#include "units/vtd/unit.hpp"
+
+namespace smmu::units::vtd {
+
+void VtdUnit::hard_stop() noexcept {
+    state_ = UnitState::failed;
+    stop_confirmed_ = refuse_everything();
+}
+
+// Protected memory first, where there is any: it needs no table. Then an empty root table.
+// Translation is never turned off, and on where somebody turned it off.
+bool VtdUnit::refuse_everything() noexcept {
+    const hw::Registers& registers = hardware_.registers();
+    const auto status = registers.read<GlobalStatus>();
+    if (status.raw() == ~std::uint32_t{0}) return false;
+    const bool all_protected = hardware_.features().protected_low &&
+                               hardware_.features().protected_high &&
+                               hardware_.protect_all_memory().has_value();
+    const bool translating_now = status.has(GlobalStatus::translation);
+    // The mode may change under translation only on some units; an empty root refuses in every
+    // mode.
+    const auto mode = TableMode(registers.read<RootTable>()[RootTable::mode]);
+    const bool keep_mode =
+        translating_now && !hardware_.features().root_invalidates && mode == TableMode::scalable;
+    if (translating_now && mode == TableMode::abort) return true;
+    bool confirmed = hardware_
+                         .set_root(frames_.empty_root.address(),
+                                   keep_mode ? TableMode::scalable : TableMode::legacy)
+                         .has_value();
+    if (confirmed && !hardware_.features().root_invalidates) confirmed = forget_after_stop();
+    if (!translating_now)
+        confirmed =
+            hardware_.enable(GlobalCommand::translation, GlobalStatus::translation).has_value() &&
+            confirmed;
+    return confirmed || all_protected;
+}
+
+// The queue where it lives; else a fresh start of it; else registers, which work only while the
+// queue is off.
+bool VtdUnit::forget_after_stop() noexcept {
+    constexpr Invalidate everything[] = {{.what = Invalidate::What::all_contexts},
+                                         {.what = Invalidate::What::all_translations}};
+    if (!hardware_.features().queued) return register_invalidation_.run(everything).has_value();
+    if (queue_ && !queue_->is_dead() && queue_->run(everything)) return true;
+    if (hardware_.registers().read<GlobalStatus>().has(GlobalStatus::queued_invalidation) &&
+        !hardware_.disable(GlobalCommand::queued_invalidation, GlobalStatus::queued_invalidation))
+        return false;
+    queue_.emplace(hardware_, frames_.queue_ring, frames_.queue_status, wait_sequence_);
+    return queue_->start() && queue_->run(everything);
+}
+
+Result<void> VtdUnit::recheck() noexcept {
+    if (state_ != UnitState::containing) return stopped();
+    const hw::Registers& registers = hardware_.registers();
+    const auto differs = [&](const char* what, std::uint64_t wanted, std::uint64_t seen) {
+        return fail(
+            ESTALE,
+            fmt::format(
+                "{}: {} changed behind the service's back: {:#x} was written, {:#x} is there "
+                "now; the unit must be stopped and taken over again, and whoever wrote it found",
+                name(), what, wanted, seen));
+    };
+    const auto status = registers.read<GlobalStatus>();
+    if (status.raw() == ~std::uint32_t{0}) return differs(GlobalStatus::name, 0, status.raw());
+    if (!status.has(GlobalStatus::translation)) return differs("GSTS.TES", 1, 0);
+    if (!status.has(GlobalStatus::root_set)) return differs("GSTS.RTPS", 1, 0);
+    if (hardware_.features().queued && !status.has(GlobalStatus::queued_invalidation))
+        return differs("GSTS.QIES", 1, 0);
+    const auto root = registers.read<RootTable>();
+    if (root.raw() != tables_->root().value)
+        return differs(RootTable::name, tables_->root().value, root.raw());
+    if (queue_) {
+        const auto queue = registers.read<QueueAddress>();
+        if (queue.raw() != queue_->address().value)
+            return differs(QueueAddress::name, queue_->address().value, queue.raw());
+    }
+    // The queue is empty between two calls, so an error in it is of somebody else's making.
+    const auto faults = registers.read<FaultStatus>();
+    if (faults.has(FaultStatus::queue_error)) return differs("FSTS.IQE", 0, 1);
+    if (faults.has(FaultStatus::queue_timeout)) return differs("FSTS.ITE", 0, 1);
+    if (hardware_.features().has_protected_memory()) {
+        const auto protection = registers.read<ProtectedEnable>();
+        if (protection.has(ProtectedEnable::enable)) return differs("PMEN.EPM", 0, 1);
+    }
+    return {};
+}
+
+}  // namespace smmu::units::vtd

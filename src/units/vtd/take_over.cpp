@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+// Take-over: from whatever state the unit was found in to containing. Every frame is taken before
+// the first register is written; translation is never turned off.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "units/vtd/unit.hpp"
+
+namespace smmu::units::vtd {
+
+// VT-d keeps no sign of whose foreign tables are or whether they pass everything: both are replaced
+// the same way.
+Found VtdUnit::look() const {
+    if (!hardware_.registers().read<GlobalStatus>().has(GlobalStatus::translation))
+        return Found::off;
+    return !tables_ && find_predecessor(hardware_, arena_) ? Found::own : Found::foreign;
+}
+
+Result<VtdUnit::Wanted> VtdUnit::wanted_entries(std::span<const Assignment> assignments) const {
+    Wanted wanted;
+    for (const Assignment& assignment : assignments) {
+        const auto stream = raw(assignment.stream);
+        if (stream >= stream_count)
+            return fail(EINVAL,
+                        fmt::format("{}: stream {:#x} is not a PCI requester id", name(), stream));
+        const Member* const target =
+            assignment.space != nullptr ? member(*assignment.space) : nullptr;
+        if (assignment.space != nullptr && target == nullptr)
+            return fail(EINVAL,
+                        fmt::format("{}: stream {:#x}: the address space belongs to another unit",
+                                    name(), stream));
+        const ContextEntry entry =
+            target != nullptr ? translating(*target, Recording::on) : refusing();
+        const auto [known, added] = wanted.emplace(assignment.stream, entry);
+        if (!added && known->second != entry)
+            return fail(EINVAL, fmt::format("{}: stream {:#x} is assigned twice, differently",
+                                            name(), stream));
+    }
+    return wanted;
+}
+
+// A root table and a context table for every bus that has a known stream; those that turn out to
+// exist go back.
+Result<void> VtdUnit::take_frames(const Wanted& wanted) {
+    std::set<std::uint32_t> buses;
+    for (const auto& [stream, entry] : wanted)
+        if (!tables_ || !tables_->has_bus(stream)) buses.insert(raw(stream) >> 8);
+    SMMU_TRY(spare_, arena_.take_many(account_, buses.size() + 1));
+    return {};
+}
+
+void VtdUnit::give_spare_frames_back() noexcept {
+    for (memory::Frame& frame : spare_) arena_.discard(std::move(frame));
+    spare_.clear();
+}
+
+// Closes what is not wanted, then opens what is. Buses get their tables from the spare frames.
+void VtdUnit::fill(const Wanted& wanted) noexcept {
+    tables_->visit([&](StreamId stream, const ContextEntry&) {
+        if (!wanted.contains(stream)) tables_->store(stream, {});
+    });
+    for (const auto& [stream, entry] : wanted) {
+        if (!tables_->has_bus(stream)) {
+            SMMU_ASSERT(!spare_.empty());
+            tables_->add_bus(stream, std::move(spare_.back()));
+            spare_.pop_back();
+        }
+        if (tables_->entry(stream) != entry) tables_->store(stream, entry);
+    }
+    tables_->publish_all();
+}
+
+// The queue of somebody else, whose memory may be out of reach: let it run empty, then turn it off.
+Result<void> VtdUnit::stop_other_queue() noexcept {
+    const hw::Registers& registers = hardware_.registers();
+    if (!registers.read<GlobalStatus>().has(GlobalStatus::queued_invalidation)) return {};
+    const bool empty = hw::wait_until(hardware_.deadline(), [&] {
+        return registers.read<QueueHead>()[QueueHead::index] ==
+               registers.read<QueueTail>()[QueueTail::index];
+    });
+    if (empty &&
+        hardware_.disable(GlobalCommand::queued_invalidation, GlobalStatus::queued_invalidation))
+        return {};
+    return fail(
+        EBUSY,
+        fmt::format(
+            "{}: the invalidation queue that somebody else left running ({} {:#x}, {} {:#x}) "
+            "cannot be turned off; stop its owner in order, or reset the machine",
+            name(), QueueHead::name, registers.read<QueueHead>().raw(), QueueTail::name,
+            registers.read<QueueTail>().raw()));
+}
+
+// From here on caches can be made to forget. An own queue that is running goes on in place.
+Result<void> VtdUnit::start_invalidation(Queue queue) noexcept {
+    if (queue == Queue::none) {
+        caches_.attach_to(register_invalidation_);
+        return {};
+    }
+    queue_.emplace(hardware_, frames_.queue_ring, frames_.queue_status, wait_sequence_);
+    SMMU_CHECK(queue == Queue::continued ? queue_->resume() : queue_->start());
+    caches_.attach_to(*queue_);
+    return {};
+}
+
+// After a new root table: some units have forgotten everything by themselves.
+Result<void> VtdUnit::forget_all_unless_root_did() noexcept {
+    if (hardware_.features().root_invalidates) return {};
+    return caches_.forget_everything();
+}
+
+Result<void> VtdUnit::enable_from_off(const Wanted& wanted) noexcept {
+    fill(wanted);
+    SMMU_CHECK(hardware_.flush_write_buffer());
+    SMMU_CHECK(hardware_.set_root(tables_->root(), TableMode::legacy));
+    SMMU_CHECK(forget_all_unless_root_did());
+    return hardware_.enable(GlobalCommand::translation, GlobalStatus::translation);
+}
+
+// Everything refuses while the old tables are forgotten; then the new ones, complete, take their
+// place.
+Result<void> VtdUnit::replace_foreign(const Wanted& wanted, bool late_queue,
+                                      Nanoseconds& pause) noexcept {
+    const Instant closed = hardware_.clock().now();
+    SMMU_CHECK(hardware_.flush_write_buffer());
+    SMMU_CHECK(hardware_.set_root(frames_.empty_root.address(), TableMode::legacy));
+    if (late_queue) SMMU_CHECK(start_invalidation(Queue::stopped));
+    SMMU_CHECK(forget_all_unless_root_did());
+    fill(wanted);
+    SMMU_CHECK(hardware_.flush_write_buffer());
+    SMMU_CHECK(hardware_.set_root(tables_->root(), TableMode::legacy));
+    SMMU_CHECK(forget_all_unless_root_did());
+    pause = hardware_.clock().now() - closed;
+    return {};
+}
+
+// Each assigned stream goes from its old tables to its new ones by one store, under a new domain
+// id.
+Result<void> VtdUnit::adopt_in_place(const Wanted& wanted) noexcept {
+    fill(wanted);
+    SMMU_CHECK(hardware_.flush_write_buffer());
+    // The predecessor may have died between writing this address and having it latched.
+    SMMU_CHECK(hardware_.set_root(tables_->root(), TableMode::legacy));
+    return caches_.forget_everything();
+}
+
+// Nothing of anybody before is cached any more.
+Result<void> VtdUnit::finish_take_over() noexcept {
+    domains_.forget_predecessors();
+    SMMU_CHECK(hardware_.unprotect_memory());
+    if (leftover_.empty()) return {};
+    memory::Gather gathered;
+    gathered.cover_everything();
+    for (memory::Frame& frame : leftover_) gathered.retire(std::move(frame));
+    leftover_.clear();
+    SMMU_TRY(memory::Flushed flushed, caches_.flush(std::move(gathered), arena_));
+    arena_.reclaim(std::move(flushed));
+    return {};
+}
+
+// Decides how caches will be made to forget. On error the unit is as it was found.
+Result<VtdUnit::Queue> VtdUnit::prepare_queue() noexcept {
+    const hw::Registers& registers = hardware_.registers();
+    if (!hardware_.features().queued) return Queue::none;
+    if (registers.read<GlobalStatus>().has(GlobalStatus::queued_invalidation) &&
+        has_own_queue(hardware_, arena_)) {
+        const PhysAddr ring{registers.read<QueueAddress>().in_place(QueueAddress::address)};
+        if (auto adopted = arena_.adopt(ring, account_)) {
+            arena_.discard(std::exchange(frames_.queue_ring, {}));
+            frames_.queue_ring = *std::move(adopted);
+            return Queue::continued;
+        }
+    }
+    SMMU_CHECK(stop_other_queue());
+    queue_.reset();
+    return Queue::stopped;
+}
+
+// The tables that streams will be found in: the predecessor's in place, those of this instance, or
+// new ones.
+Found VtdUnit::prepare_tables(Found found) noexcept {
+    if (found == Found::own) {
+        const PhysAddr root{hardware_.registers().read<RootTable>().in_place(RootTable::address)};
+        auto adopted =
+            ContextTables::adopt(root, arena_, account_, hardware_.features().coherency, leftover_);
+        if (adopted)
+            tables_.emplace(*std::move(adopted));
+        else
+            found = Found::foreign;
+    }
+    if (!tables_) {
+        tables_.emplace(std::move(spare_.back()), hardware_.features().coherency);
+        spare_.pop_back();
+    }
+    return found;
+}
+
+// The part that writes registers.
+Result<void> VtdUnit::carry_out(const Wanted& wanted, Queue queue, TableMode mode,
+                                TakeOver& result) noexcept {
+    hardware_.mask_events();
+    if (result.found != Found::own) fault_log_.discard();
+    // A queue of narrow descriptors is legal in legacy mode only: with another mode it starts after
+    // the new root.
+    const bool late =
+        result.found == Found::foreign && mode != TableMode::legacy && queue == Queue::stopped;
+    if (!late) SMMU_CHECK(start_invalidation(queue));
+    switch (result.found) {
+        case Found::off:
+            SMMU_CHECK(enable_from_off(wanted));
+            break;
+        case Found::own:
+            SMMU_CHECK(adopt_in_place(wanted));
+            break;
+        case Found::pass_through:
+        case Found::foreign:
+            SMMU_CHECK(replace_foreign(wanted, late, result.pause));
+            break;
+    }
+    return finish_take_over();
+}
+
+Result<TakeOver> VtdUnit::take_over(std::span<const Assignment> assignments) {
+    const Instant begun = hardware_.clock().now();
+    const hw::Registers& registers = hardware_.registers();
+    if (registers.read<GlobalStatus>().raw() == ~std::uint32_t{0})
+        return fail(ENXIO, fmt::format("{}: nothing answers there any more", name()));
+    SMMU_TRY(const Wanted wanted, wanted_entries(assignments));
+    TakeOver result{.found = look(), .pause = {}, .took = {}};
+    const auto mode = TableMode(registers.read<RootTable>()[RootTable::mode]);
+    if (result.found != Found::off && mode != TableMode::legacy &&
+        !hardware_.features().root_invalidates)
+        return fail(
+            ENOTSUP,
+            fmt::format("{}: it translates in mode {} and cannot change that while translating "
+                        "(no ESRTPS); turn the other owner off first. The unit was left as found",
+                        name(), unsigned(mode)));
+    SMMU_CHECK(take_frames(wanted));
+    auto queue = prepare_queue();
+    if (!queue) {
+        give_spare_frames_back();
+        return pass_on(std::move(queue));
+    }
+    // What was adopted stays with the hardware from here on, whatever happens.
+    state_ = UnitState::containing;
+    result.found = prepare_tables(result.found);
+    auto done = carry_out(wanted, *queue, mode, result);
+    give_spare_frames_back();
+    found_ = result.found;
+    if (!done) {
+        if (state_ != UnitState::failed) hard_stop();
+        return pass_on(std::move(done));
+    }
+    result.took = hardware_.clock().now() - begun;
+    return result;
+}
+
+}  // namespace smmu::units::vtd

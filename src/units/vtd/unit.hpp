@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// VtdUnit: one Intel VT-d remapping unit in legacy mode with second-stage tables.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "paging/vtd_second_stage.hpp"
+#include "units/paged_space.hpp"
+#include "units/unit.hpp"
+#include "units/vtd/caches.hpp"
+#include "units/vtd/context_tables.hpp"
+#include "units/vtd/domain_ids.hpp"
+#include "units/vtd/fault_log.hpp"
+#include "units/vtd/invalidation_queue.hpp"
+#include "units/vtd/predecessor.hpp"
+#include "units/vtd/register_invalidation.hpp"
+
+namespace smmu::units::vtd {
+
+using Space = PagedSpace<paging::VtdSecondStage>;
+
+class VtdUnit final : public IommuUnit {
+public:
+    // What every unit needs before anything may go wrong with it.
+    struct Frames {
+        memory::Frame empty_root;      // for hard_stop: no bus is present
+        memory::Frame refusing_table;  // of known blocked streams: refuses and records
+        memory::Frame queue_ring, queue_status;
+    };
+
+    static Result<std::unique_ptr<VtdUnit>> create(std::unique_ptr<hw::Mmio> mmio,
+                                                   Features features, std::string name,
+                                                   memory::Arena& arena, memory::Account& account,
+                                                   Clock& clock, unsigned host_address_bits);
+    ~VtdUnit() override;
+
+    const Capabilities& capabilities() const noexcept override { return capabilities_; }
+    UnitState state() const noexcept override { return state_; }
+    Result<std::unique_ptr<AddressSpace>> create_space(memory::Account& account) override;
+    Result<void> retire(std::unique_ptr<AddressSpace> space) noexcept override;
+    Result<TakeOver> take_over(std::span<const Assignment> assignments) override;
+    Result<void> attach(StreamId stream, AddressSpace& space) noexcept override;
+    Result<void> block(StreamId stream, Recording recording) noexcept override;
+    Result<void> record(StreamId stream, Recording recording) noexcept override;
+    void hard_stop() noexcept override;
+    Result<void> recheck() noexcept override;
+    Drained drain(RefusalSink& sink) noexcept override;
+    Result<void> leave(Kept kept) noexcept override;
+    UnitReport report() const override;
+    memory::Invalidator* caches() noexcept override { return &caches_; }
+
+private:
+    struct Member {
+        AddressSpace* handle;  // as containment knows it
+        Space* space;
+        std::uint16_t domain;
+    };
+    using Wanted = std::map<StreamId, ContextEntry>;
+    enum class Queue : std::uint8_t { none, stopped, continued };
+
+    VtdUnit(std::unique_ptr<hw::Mmio> mmio, Features features, std::string name,
+            memory::Arena& arena, memory::Account& account, Clock& clock,
+            unsigned host_address_bits, Frames frames);
+
+    const std::string& name() const { return hardware_.name(); }
+    std::unexpected<Error> stopped() const;
+    const Member* member(const AddressSpace& space) const;
+    const Member* member_of(std::uint16_t domain) const;
+
+    // Entries.
+    ContextEntry translating(const Member& member, Recording recording) const;
+    ContextEntry refusing() const;
+    Result<Wanted> wanted_entries(std::span<const Assignment> assignments) const;
+    Result<void> make_place_for(StreamId stream);
+    Result<void> change(StreamId stream, const ContextEntry& entry) noexcept;
+
+    // Take-over.
+    Found look() const;
+    Result<void> take_frames(const Wanted& wanted);
+    void give_spare_frames_back() noexcept;
+    void fill(const Wanted& wanted) noexcept;
+    Result<void> stop_other_queue() noexcept;
+    Result<Queue> prepare_queue() noexcept;
+    Found prepare_tables(Found found) noexcept;
+    Result<void> carry_out(const Wanted& wanted, Queue queue, TableMode mode,
+                           TakeOver& result) noexcept;
+    Result<void> start_invalidation(Queue queue) noexcept;
+    Result<void> forget_all_unless_root_did() noexcept;
+    Result<void> enable_from_off(const Wanted& wanted) noexcept;
+    Result<void> replace_foreign(const Wanted& wanted, bool late_queue,
+                                 Nanoseconds& pause) noexcept;
+    Result<void> adopt_in_place(const Wanted& wanted) noexcept;
+    Result<void> finish_take_over() noexcept;
+
+    // Hard stop.
+    bool refuse_everything() noexcept;
+    bool forget_after_stop() noexcept;
+
+    memory::Arena& arena_;
+    memory::Account& account_;
+    Hardware hardware_;
+    Capabilities capabilities_;
+    UnitState state_ = UnitState::untouched;
+    bool stop_confirmed_ = false;
+    std::optional<Found> found_;
+
+    Frames frames_;
+    std::vector<memory::Frame> spare_;  // taken for a take-over that is going on
+    std::vector<memory::Frame>
+        leftover_;  // adopted, then not used: free after the next complete flush
+    std::optional<ContextTables> tables_;
+    DomainIds domains_;
+    std::uint16_t refusing_domain_ = 0;
+    std::vector<Member> members_;
+
+    UnitCaches caches_;
+    std::uint32_t wait_sequence_ = 0;
+    std::optional<InvalidationQueue> queue_;
+    RegisterInvalidation register_invalidation_;
+    FaultLog fault_log_;
+};
+
+}  // namespace smmu::units::vtd

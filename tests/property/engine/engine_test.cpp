@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// The engine under random requests, three geometries of VT-d second stage, ample and scarce memory, two spaces side by
+// side; every request is checked from all sides by CheckedSpace.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "paging/vtd_second_stage.hpp"
+#include "tests/property/engine/checked_space.hpp"
+#include "tests/property/engine/request_source.hpp"
+#include "tests/unit/memory/owned_table_memory.hpp"
+
+namespace smmu::paging::test {
+namespace {
+
+constexpr std::uint64_t page = 1 << 12, large = 1 << 21, huge = 1 << 30;
+constexpr std::uint64_t unlimited = ~std::uint64_t{0};
+
+struct Scene {
+    const char* name;
+    unsigned levels, input_bits;
+    std::uint64_t leaf_sizes;
+    std::uint64_t frames;  // of the arena
+    std::uint64_t quota;   // of each account
+    bool scarce = false;   // somebody else takes and returns frames at random
+    memory::Coherency coherency = memory::Coherency::snooped;
+};
+
+class EngineProperty : public testing::TestWithParam<Scene> {};
+
+TEST_P(EngineProperty, RandomRequests) {
+    const Scene& scene = GetParam();
+    const std::uint64_t seed = seed_of_run();
+    std::printf("SMMU_TEST_SEED=%llu\n", static_cast<unsigned long long>(seed));
+    const int rounds = std::getenv("LONG") != nullptr ? 20'000 : (scene.scarce ? 300 : 110);
+    Random random(seed);
+    const memory::OwnedTableMemory memory(scene.frames);
+    auto arena = *memory::Arena::open(memory.get(), {});
+    const Geometry geometry{scene.levels, scene.input_bits, scene.leaf_sizes, scene.coherency};
+    const Layout layout = vtd_second_stage_layout(scene.levels, scene.input_bits, scene.leaf_sizes);
+    memory::Account accounts[2];
+    std::unique_ptr<CheckedSpace<VtdSecondStage>> spaces[2];
+    for (int i = 0; i < 2; ++i) {
+        accounts[i].limit = scene.quota;
+        spaces[i] = std::make_unique<CheckedSpace<VtdSecondStage>>(*arena, memory.get(), accounts[i], geometry, layout,
+                                                                   random());
+    }
+    RequestSource source(random, scene.input_bits, scene.leaf_sizes);
+    std::map<int, int> outcomes;
+    memory::Account others;
+    std::vector<memory::Frame> taken;
+    const auto give_back = [&] {
+        for (memory::Frame& frame : taken) arena->discard(std::move(frame));
+        taken.clear();
+    };
+    for (int round = 0; round < rounds; ++round) {
+        // Long enough without a frame that the reserves run out too.
+        if (scene.scarce && random() % 16 == 0) {
+            give_back();
+            const std::uint64_t free = arena->available(others), left = random() % 2 == 0 ? 0 : random() % 16;
+            taken = *arena->take_many(others, free - std::min(free, left));
+        }
+        auto& space = *spaces[random() % 2];
+        const auto changes = source.next(space.oracle());
+        ++outcomes[space.request(changes, source.options())];
+        // The other space's caches may hold nothing of frames that were just given back.
+        for (auto& each : spaces) {
+            ASSERT_EQ(each->problem(), "") << "round " << round << ", SMMU_TEST_SEED=" << seed;
+            ASSERT_EQ(each->walker().stale(), "") << "round " << round << ", SMMU_TEST_SEED=" << seed;
+        }
+    }
+    give_back();
+    std::uint64_t starved = 0, disturbed = 0, flushes = 0;
+    for (auto& space : spaces) {
+        space->release();
+        EXPECT_EQ(space->problem(), "");
+        starved += space->starved;
+        disturbed += space->disturbed;
+        flushes += space->flushes;
+    }
+    std::printf("%d done, %d overlapping, %d without memory, %d over quota; %llu flushes, %llu disturbed, %llu starved\n",
+                outcomes[0], outcomes[EINVAL], outcomes[ENOMEM], outcomes[EDQUOT],
+                static_cast<unsigned long long>(flushes), static_cast<unsigned long long>(disturbed),
+                static_cast<unsigned long long>(starved));
+    EXPECT_GT(outcomes[0], rounds / 4);
+    EXPECT_GT(outcomes[EINVAL], 0);
+    EXPECT_GT(disturbed, 0u);
+    if (scene.scarce) {
+        EXPECT_GT(outcomes[ENOMEM], 0);
+    }
+    EXPECT_EQ(scene.quota != unlimited, outcomes[EDQUOT] > 0);
+    EXPECT_EQ(arena->count().free, arena->count().total) << "a frame was lost";
+    EXPECT_EQ(accounts[0].held + accounts[1].held, 0u);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Scenes, EngineProperty,
+    testing::Values(
+        Scene{"Bits48Leaves4K", 4, 48, page, 400, unlimited},
+        Scene{"Bits48Leaves4K2M", 4, 48, page | large, 400, unlimited},
+        Scene{"Bits48AllLeaves", 4, 48, page | large | huge, 700, unlimited, false, memory::Coherency::not_snooped},
+        Scene{"Bits39AllLeaves", 3, 39, page | large | huge, 700, unlimited},
+        Scene{"Bits39Leaves4K2MScarce", 3, 39, page | large, 64, unlimited, true, memory::Coherency::not_snooped},
+        Scene{"Bits48AllLeavesScarce", 4, 48, page | large | huge, 64, unlimited, true},
+        Scene{"Bits48AllLeavesQuota", 4, 48, page | large | huge, 700, 18},
+        Scene{"Bits57AllLeaves", 5, 57, page | large | huge, 700, unlimited},
+        Scene{"Bits46AllLeaves", 4, 46, page | large | huge, 700, unlimited}),
+    [](const auto& scene) { return std::string(scene.param.name); });
+
+}  // namespace
+}  // namespace smmu::paging::test

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/property/engine/request_source.hpp"
+
+#include <cstdlib>
+#include <iterator>
+
+namespace smmu::paging::test {
+
+std::uint64_t seed_of_run() {
+    const char* const given = std::getenv("SMMU_TEST_SEED");
+    return given != nullptr ? std::strtoull(given, nullptr, 0) : 20260101;
+}
+
+// Sizes by the order of magnitude, but no more pages than a walk over every leaf can afford.
+std::uint64_t RequestSource::pages() {
+    const bool large = (leaf_sizes_ & (1 << 21)) != 0, huge = (leaf_sizes_ & (1 << 30)) != 0;
+    const std::uint64_t most = huge ? 20 : large ? 15 : 11;  // log2
+    const std::uint64_t size = std::uint64_t{1} << below(most + 1);
+    switch (below(4)) {
+        case 0: return size;
+        case 1: return size + below(3);
+        case 2: return size > 1 ? size - 1 : 1;
+        default: return 1 + below(size);
+    }
+}
+
+std::uint64_t RequestSource::first_page() {
+    const std::uint64_t end = std::uint64_t{1} << (input_bits_ - 12);
+    const std::uint64_t hot[] = {0, 512, 1024, std::uint64_t{1} << 18, (std::uint64_t{1} << 20) - 512,
+                                 std::uint64_t{1} << 20, end - 512, end - 1};
+    const std::uint64_t at = hot[below(std::size(hot))];
+    switch (below(4)) {
+        case 0: return at;
+        case 1: return at > 0 ? at - 1 : 1;
+        default: return std::min(at + below(1100), end - 1);
+    }
+}
+
+IovaRange RequestSource::anywhere() {
+    const std::uint64_t end = std::uint64_t{1} << (input_bits_ - 12);
+    const std::uint64_t first = first_page();
+    const std::uint64_t last = std::min(first + pages() - 1, end - 1);
+    return {Iova{first << 12}, Iova{(last << 12) | 0xFFF}};
+}
+
+// A part of a mapped piece: whole, from either end, or a hole.
+IovaRange RequestSource::inside(const Oracle& mapped) {
+    auto piece = mapped.begin();
+    std::advance(piece, static_cast<std::ptrdiff_t>(below(mapped.size())));
+    const std::uint64_t first = piece->range.first.value >> 12, count = (piece->range.last.value >> 12) - first + 1;
+    std::uint64_t from = 0, to = count - 1;
+    if (!once_in(4)) from = once_in(2) ? below(count) : std::min(count - 1, below(4));
+    if (!once_in(4)) to = from + (once_in(2) ? below(count - from) : std::min(count - from - 1, below(4)));
+    return {Iova{(first + from) << 12}, Iova{((first + to) << 12) | 0xFFF}};
+}
+
+Access RequestSource::access() {
+    constexpr Access all[] = {Access::read, Access::write, read_write};
+    return all[below(std::size(all))];
+}
+
+// Memory as far aligned as the device addresses, or just not.
+Map RequestSource::map(IovaRange range) {
+    const std::uint64_t distance[] = {0, std::uint64_t{5} << 30, std::uint64_t{7} << 21, std::uint64_t{3} << 12};
+    return {range, PhysAddr{(range.first.value + distance[below(std::size(distance))]) & 0x0000'FFFF'FFFF'F000}, access()};
+}
+
+std::vector<Change> RequestSource::next(const Oracle& mapped) {
+    const std::uint64_t top = (std::uint64_t{1} << input_bits_) - 1;
+    if (mapped.size() > 40 || once_in(60)) return {Unmap{{Iova{0}, Iova{top}}}};
+    if (mapped.empty()) return {map(anywhere())};
+    std::vector<Change> changes;
+    switch (below(8)) {
+        case 0: return {Unmap{anywhere()}};
+        case 1:
+        case 2: return {Unmap{inside(mapped)}};
+        case 3: {  // another access for a part
+            const auto range = inside(mapped);
+            const auto target = mapped.at(range.first);
+            return {Unmap{range}, Map{range, PhysAddr{target->physical}, access()}};
+        }
+        case 4: {  // another place for a part
+            const auto range = inside(mapped);
+            return {Unmap{range}, map(range)};
+        }
+        case 5:  // many at once
+            for (std::uint64_t i = below(6) + 2; i > 0; --i) changes.push_back(Unmap{inside(mapped)});
+            for (std::uint64_t i = below(4); i > 0; --i) changes.push_back(map(anywhere()));
+            return changes;
+        default: return {map(anywhere())};
+    }
+}
+
+CheckedSpaceBase::Options RequestSource::options() {
+    constexpr std::uint64_t budgets[] = {~std::uint64_t{0}, ~std::uint64_t{0}, 1, 2, 7};
+    CheckedSpaceBase::Options options;
+    options.budget = budgets[below(std::size(budgets))];
+    if (once_in(12)) options.abandon_after = static_cast<int>(below(4));
+    return options;
+}
+
+}  // namespace smmu::paging::test

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests that are not GoogleTest programs: lints, each with a test that it can find something; fuzz targets.
+find_package(Python3 COMPONENTS Interpreter)
+if(Python3_FOUND)
+  foreach(lint rooms source_rules scripts_and_manuals setup_source closing_line)
+    add_test(NAME lint_${lint} COMMAND ${Python3_EXECUTABLE} -B "${PROJECT_SOURCE_DIR}/tests/lint/${lint}.py")
+    add_test(NAME lint_${lint}_finds COMMAND ${Python3_EXECUTABLE} -B "${PROJECT_SOURCE_DIR}/tests/lint/${lint}.py" --self-test)
+    set_tests_properties(lint_${lint} lint_${lint}_finds PROPERTIES LABELS lint TIMEOUT 300)
+  endforeach()
+endif()
+
+# The public headers in every language, and what the libraries export and need.
+set(headers "${PROJECT_SOURCE_DIR}/tests/headers")
+add_test(NAME lint_header_matrix COMMAND "${headers}/matrix.sh" "${PROJECT_SOURCE_DIR}/include")
+set_tests_properties(lint_header_matrix PROPERTIES LABELS lint TIMEOUT 300)
+if(TARGET libsmmu_shared)
+  set(link_flags "")
+  if(SMMU_SANITIZE)
+    set(link_flags -fsanitize=${SMMU_SANITIZE})
+  endif()
+  add_test(NAME lint_library_symbols COMMAND "${headers}/symbols.sh" $<TARGET_FILE:libsmmu_shared>
+           "${PROJECT_SOURCE_DIR}/src/client/libsmmu.map" "${PROJECT_SOURCE_DIR}/include")
+  add_test(NAME lint_library_linking COMMAND "${headers}/link.sh" $<TARGET_FILE:libsmmu_static>
+           $<TARGET_FILE:libsmmu_shared> "${PROJECT_SOURCE_DIR}/include" ${link_flags})
+  set_tests_properties(lint_library_symbols lint_library_linking PROPERTIES LABELS lint TIMEOUT 300
+                       ENVIRONMENT CC=${CMAKE_C_COMPILER})
+endif()
+
+# The demonstration is a test too, and so is that it fails when the hardware is open.
+if(TARGET demo_story)
+  add_test(NAME e2e_demo COMMAND demo_story q35-vtd)
+  add_test(NAME e2e_demo_with_open_hardware COMMAND demo_story q35-vtd)
+  set_tests_properties(e2e_demo e2e_demo_with_open_hardware PROPERTIES LABELS e2e TIMEOUT 120)
+  set_property(TEST e2e_demo PROPERTY ENVIRONMENT "SMMU_BOARDS=${PROJECT_SOURCE_DIR}/boards/qemu;BREAK=")
+  set_property(TEST e2e_demo_with_open_hardware PROPERTY ENVIRONMENT
+               "SMMU_BOARDS=${PROJECT_SOURCE_DIR}/boards/qemu;BREAK=1")
+  set_property(TEST e2e_demo_with_open_hardware PROPERTY PASS_REGULAR_EXPRESSION
+               "demo: FAILED: this does not hold: refused: the victim is intact")
+endif()
+
+# A folder tests/fuzz/NAME/ with *.cpp and `rooms` is the libFuzzer program fuzz_NAME; its corpus may lie beside.
+if(SMMU_FUZZ)
+  target_compile_options(smmu_options INTERFACE -fsanitize=fuzzer-no-link)
+  add_custom_target(fuzz_targets)
+  file(GLOB folders CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/fuzz/*/rooms")
+  foreach(rooms_file IN LISTS folders)
+    get_filename_component(folder "${rooms_file}" DIRECTORY)
+    get_filename_component(name "${folder}" NAME)
+    file(GLOB sources CONFIGURE_DEPENDS "${folder}/*.cpp")
+    file(STRINGS "${rooms_file}" rooms REGEX "^[^#]")
+    add_executable(fuzz_${name} ${sources})
+    target_include_directories(fuzz_${name} PRIVATE "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/include"
+                               "${PROJECT_SOURCE_DIR}")
+    foreach(room IN LISTS rooms)
+      string(REPLACE "/" "_" room_target "smmu_${room}")
+      target_link_libraries(fuzz_${name} PRIVATE ${room_target})
+    endforeach()
+    target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+    target_link_libraries(fuzz_${name} PRIVATE smmu_options)
+    add_dependencies(fuzz_targets fuzz_${name})
+  endforeach()
+endif()
