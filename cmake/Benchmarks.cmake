@@ -2,10 +2,12 @@
 # Every benchmarks/NAME.cpp is a program benchmark_NAME. Its first lines may say what it links:
 # "// rooms: paging containment", and "// uses: benchmark" for Google Benchmark.
 file(GLOB benchmarks CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/benchmarks/*.cpp")
+add_custom_target(benchmarks)
 foreach(source IN LISTS benchmarks)
   get_filename_component(name "${source}" NAME_WE)
   set(target "benchmark_${name}")
   add_executable(${target} "${source}")
+  add_dependencies(benchmarks ${target})
   target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/include")
   target_link_libraries(${target} PRIVATE smmu_options)
   file(STRINGS "${source}" words LIMIT_COUNT 20 REGEX "^// (rooms|uses): ")

@@ -4,7 +4,7 @@ add_library(smmu_options INTERFACE)
 
 if(SMMU_STRICT)
   target_compile_options(smmu_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion
-    -Wcast-align -Werror
+    -Wcast-align -Winvalid-pch -Werror
     $<$<COMPILE_LANGUAGE:CXX>:-Wold-style-cast -Wnon-virtual-dtor -Woverloaded-virtual>)
   # g++ 12 reports false null dereferences and uninitialised reads inside its own library once sanitizers or -O2 inline it.
 endif()

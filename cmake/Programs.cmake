@@ -11,3 +11,6 @@ endfunction()
 smmu_program(smmuman daemon)
 smmu_program(smmuctl cli)
 smmu_program(smmu-board board)
+
+install(DIRECTORY "${PROJECT_SOURCE_DIR}/boards/qemu/" DESTINATION ${CMAKE_INSTALL_DATADIR}/smmuman/boards
+        FILES_MATCHING PATTERN "*.json")

@@ -2,6 +2,16 @@
 # A room is a folder under src/ and a static library smmu_<room>. What it may include is written once,
 # here as DEPENDS; tests/lint/rooms.py holds the #include lines against docs/architecture.md's table.
 
+# The standard headers that nearly every file reads, compiled once for all rooms of the same options: `first` is the
+# target that compiles them.
+function(smmu_precompile target first)
+  if(target STREQUAL first)
+    target_precompile_headers(${target} PRIVATE "${PROJECT_SOURCE_DIR}/cmake/precompiled.hpp")
+  else()
+    target_precompile_headers(${target} REUSE_FROM ${first})
+  endif()
+endfunction()
+
 # smmu_room(NAME [EXCEPTIONS] [DEPENDS room...] [LIBRARIES target...])
 function(smmu_room name)
   cmake_parse_arguments(ROOM "EXCEPTIONS" "" "DEPENDS;LIBRARIES" ${ARGN})
@@ -19,12 +29,23 @@ function(smmu_room name)
     target_link_libraries(${target} PUBLIC ${room_dependencies} ${ROOM_LIBRARIES} smmu_options)
     if(NOT ROOM_EXCEPTIONS)
       target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions>)
+      smmu_precompile(${target} smmu_base)
+    else()
+      smmu_precompile(${target} smmu_report)
     endif()
   else()
     add_library(${target} INTERFACE)
     target_include_directories(${target} INTERFACE "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/include")
     target_link_libraries(${target} INTERFACE ${room_dependencies} ${ROOM_LIBRARIES} smmu_options)
   endif()
+endfunction()
+
+# The headers of the test framework, compiled once for all test programs.
+function(smmu_tests_precompiled)
+  add_executable(tests_precompiled "${PROJECT_SOURCE_DIR}/cmake/tests_precompiled.cpp")
+  target_link_libraries(tests_precompiled PRIVATE GTest::gtest GTest::gmock smmu_options fmt::fmt)
+  target_precompile_headers(tests_precompiled PRIVATE "${PROJECT_SOURCE_DIR}/cmake/precompiled.hpp"
+                            <gmock/gmock.h> <gtest/gtest.h>)
 endfunction()
 
 # smmu_tests(KIND room... ): every folder tests/KIND/<name>/ with *.cpp is one GoogleTest program KIND_<name>.
@@ -44,7 +65,14 @@ function(smmu_tests kind)
       string(REPLACE "/" "_" room_target "smmu_${room}")
       target_link_libraries(${target} PRIVATE ${room_target})
     endforeach()
-    target_link_libraries(${target} PRIVATE GTest::gtest GTest::gmock GTest::gtest_main smmu_options)
+    target_link_libraries(${target} PRIVATE GTest::gtest GTest::gmock GTest::gtest_main smmu_options fmt::fmt)
+    target_precompile_headers(${target} REUSE_FROM tests_precompiled)
+    if(kind STREQUAL "board" OR kind STREQUAL "e2e")
+      add_dependencies(${target} smmu-board)
+    endif()
+    if(kind STREQUAL "e2e")
+      add_dependencies(${target} smmuman smmuctl)
+    endif()
     target_compile_definitions(${target} PRIVATE SMMU_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
                                SMMU_BINARY_DIR="${PROJECT_BINARY_DIR}")
     add_test(NAME ${target} COMMAND ${target})

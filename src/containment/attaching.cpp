@@ -35,14 +35,15 @@ std::vector<GroupId> groups_to_open(const State& state, const Object& object,
     std::vector<GroupId> groups;
     for (const DeviceIndex index : devices) {
         const GroupId group = state.device(index).group;
-        if (state.groups.of(group).attached != object.id && std::ranges::find(groups, group) == groups.end())
+        if (state.groups.of(group).attached != object.id &&
+            std::ranges::find(groups, group) == groups.end())
             groups.push_back(group);
     }
     return groups;
 }
 
-// Devices leave the object they were in for this one. Their streams stay where they are until the new tables are
-// complete.
+// Devices leave the object they were in for this one. Their streams stay where they are until the
+// new tables are complete.
 std::vector<DeviceIndex> take_over_claims(State& state, Object& object,
                                           const std::vector<DeviceIndex>& devices) {
     std::vector<DeviceIndex> claimed;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Attaching: one call that gives devices to an object: claims, spaces, tables; the streams follow when all of it is
-// complete.
+// Attaching: one call that gives devices to an object: claims, spaces, tables; the streams follow
+// when all of it is complete.
 #pragma once
 
 #include "containment/state.hpp"

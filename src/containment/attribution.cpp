@@ -6,13 +6,16 @@
 namespace smmu::containment {
 namespace {
 
-// How many windows of 4 GiB are searched for an address whose upper half was lost: 16 TiB of device addresses.
+// How many windows of 4 GiB are searched for an address whose upper half was lost: 16 TiB of device
+// addresses.
 constexpr std::uint64_t truncation_windows = 4096;
 
-// What the devices of the situation may do in the granule of `address`; nothing when it is not opened.
+// What the devices of the situation may do in the granule of `address`; nothing when it is not
+// opened.
 std::optional<Access> opened(const Situation& situation, Iova address) {
     std::optional<Access> access;
-    const IovaRange granule = IovaRange{address, address}.rounded_out(situation.owner->granule_log2);
+    const IovaRange granule =
+        IovaRange{address, address}.rounded_out(situation.owner->granule_log2);
     situation.owner->grants.for_each_in(granule, [&](IovaRange, const Grant& grant) {
         access = access.value_or(Access::none) | grant.access;
     });
@@ -23,7 +26,8 @@ std::optional<Access> opened(const Situation& situation, Iova address) {
 }
 
 bool next_to_a_grant(const Situation& situation, Iova address) {
-    const IovaRange granule = IovaRange{address, address}.rounded_out(situation.owner->granule_log2);
+    const IovaRange granule =
+        IovaRange{address, address}.rounded_out(situation.owner->granule_log2);
     return (granule.first.value != 0 && opened(situation, granule.first - 1)) ||
            (granule.last != all_addresses.last && opened(situation, granule.last + 1));
 }
@@ -40,7 +44,8 @@ bool is_protected(const Situation& situation, Iova address) {
     const PhysRange memory =
         PhysRange{{address.value}, {address.value}}.rounded_out(situation.owner->granule_log2);
     return (situation.never_grantable && situation.never_grantable->contains(address)) ||
-           (situation.protected_memory != nullptr && situation.protected_memory->met_by(memory) != nullptr);
+           (situation.protected_memory != nullptr &&
+            situation.protected_memory->met_by(memory) != nullptr);
 }
 
 }  // namespace
@@ -70,16 +75,26 @@ Attribution attribute(const units::Refusal& refusal, const Situation& situation)
 
 std::string_view name(Cause cause) {
     switch (cause) {
-        case Cause::unit_configuration: return "unit-configuration";
-        case Cause::unknown_stream: return "unknown-stream";
-        case Cause::not_attached: return "not-attached";
-        case Cause::protected_memory: return "protected";
-        case Cause::permission: return "permission";
-        case Cause::in_change: return "in-change";
-        case Cause::after_removal: return "after-removal";
-        case Cause::overrun: return "overrun";
-        case Cause::truncated: return "truncated";
-        case Cause::never_granted: return "never-granted";
+        case Cause::unit_configuration:
+            return "unit-configuration";
+        case Cause::unknown_stream:
+            return "unknown-stream";
+        case Cause::not_attached:
+            return "not-attached";
+        case Cause::protected_memory:
+            return "protected";
+        case Cause::permission:
+            return "permission";
+        case Cause::in_change:
+            return "in-change";
+        case Cause::after_removal:
+            return "after-removal";
+        case Cause::overrun:
+            return "overrun";
+        case Cause::truncated:
+            return "truncated";
+        case Cause::never_granted:
+            return "never-granted";
     }
     return "never-granted";
 }

@@ -14,7 +14,8 @@ using topology::Device;
 
 bool matches(const Device& device, const PciQuery& query) {
     const auto* pci = std::get_if<topology::PciAddress>(&device.id);
-    return pci != nullptr && pci->segment == query.segment && query.bus.value_or(pci->bus) == pci->bus &&
+    return pci != nullptr && pci->segment == query.segment &&
+           query.bus.value_or(pci->bus) == pci->bus &&
            query.device.value_or(pci->device) == pci->device &&
            query.function.value_or(pci->function) == pci->function;
 }
@@ -41,7 +42,8 @@ std::vector<DeviceIndex> matching(const topology::Topology& machine, const MmioQ
     auto exact = blocks_where(machine, [&](const MmioBlock& b) { return b.base == query.base; });
     if (!exact.empty()) return exact;
     if (const auto range = PhysRange::from_length(query.base, query.length)) {
-        auto inside = blocks_where(machine, [&](const MmioBlock& b) { return range->contains(b.base); });
+        auto inside =
+            blocks_where(machine, [&](const MmioBlock& b) { return range->contains(b.base); });
         if (!inside.empty()) return inside;
     }
     auto around = blocks_where(machine, [&](const MmioBlock& b) {
@@ -58,7 +60,8 @@ bool starts_with_mappings(const Device& device) {
     });
 }
 
-// A group is attached as a whole, so a wildcard leaves out every member of a group it must not touch.
+// A group is attached as a whole, so a wildcard leaves out every member of a group it must not
+// touch.
 bool wildcard_leaves_out(const State& state, DeviceIndex index) {
     const Device& device = state.device(index);
     if (device.is_bridge) return true;
@@ -99,17 +102,20 @@ Result<void> registers_are_free(const State& state, const Client& client, GroupI
             const PhysRange memory{piece.value.physical,
                                    piece.value.physical + (piece.range.last - piece.range.first)};
             if (const auto device = meets(memory.rounded_out(other.granule_log2)))
-                return fail(EBUSY, fmt::format("registers of {} are granted to {}", state.device_text(*device),
-                                               state.owner_text(id)));
+                return fail(EBUSY, fmt::format("registers of {} are granted to {}",
+                                               state.device_text(*device), state.owner_text(id)));
         }
     }
     for (std::size_t g = 0; g < state.groups.count(); ++g) {
         if (GroupId(std::uint32_t(g)) == group) continue;
         for (const topology::Grant& grant : state.groups.of(GroupId(std::uint32_t(g))).extras)
             if (const auto device = meets(grant.range))
-                return fail(EBUSY, fmt::format("registers of {} are opened at start ({}) to {}",
-                                               state.device_text(*device), grant.origin.text,
-                                               state.device_text(state.groups.of(GroupId(std::uint32_t(g))).devices.front())));
+                return fail(
+                    EBUSY,
+                    fmt::format("registers of {} are opened at start ({}) to {}",
+                                state.device_text(*device), grant.origin.text,
+                                state.device_text(
+                                    state.groups.of(GroupId(std::uint32_t(g))).devices.front())));
     }
     return {};
 }
@@ -119,7 +125,8 @@ Result<void> group_is_free(const State& state, const Client& client, const Objec
     const Device& device = state.device(wanted);
     for (const DeviceIndex member : state.groups.of(device.group).devices) {
         if (state.device(member).host)
-            return fail(EBUSY, fmt::format("{} is driven by the host's kernel", state.device_text(member)));
+            return fail(
+                EBUSY, fmt::format("{} is driven by the host's kernel", state.device_text(member)));
         const auto owner = state.groups.device(member).object;
         if (!owner || *owner == object.id) continue;
         const bool moves = member == wanted && state.find(*owner)->client == client.id;
@@ -160,13 +167,14 @@ Result<std::vector<DeviceIndex>> claim(State& state, const Client& client, const
                                        const DeviceQuery& query) {
     std::vector<DeviceIndex> devices = matching(state.machine, query);
     if (is_wildcard(query))
-        std::erase_if(devices, [&](DeviceIndex index) { return wildcard_leaves_out(state, index); });
+        std::erase_if(devices,
+                      [&](DeviceIndex index) { return wildcard_leaves_out(state, index); });
     if (devices.empty())
         return fail(ENOENT, fmt::format("no device {} is known", to_string(query)));
     for (const DeviceIndex index : devices) {
         if (!may_claim(client.identity, state.device(index).id))
-            return fail(EPERM, fmt::format("{} is not named for {} by a limit line", state.device_text(index),
-                                           client.identity.command));
+            return fail(EPERM, fmt::format("{} is not named for {} by a limit line",
+                                           state.device_text(index), client.identity.command));
         SMMU_CHECK(group_is_free(state, client, object, index));
         SMMU_CHECK(has_working_units(state, index));
         SMMU_CHECK(registers_are_free(state, client, state.device(index).group));

@@ -16,7 +16,8 @@ namespace {
 
 Result<Client*> client_of(State& state, ClientId id) {
     Client* client = state.clients.find(id);
-    if (client == nullptr) return fail(ENOTCONN, fmt::format("client {} is not connected", raw(id)));
+    if (client == nullptr)
+        return fail(ENOTCONN, fmt::format("client {} is not connected", raw(id)));
     return client;
 }
 
@@ -29,22 +30,30 @@ std::vector<ObjectId> objects_of(const State& state, ClientId client) {
 
 }  // namespace
 
-Containment::Containment(topology::Topology topology, std::vector<DrivenUnit> units, DeviceControl& devices,
-                         Clock& clock, Policy policy)
-    : state_(std::make_unique<State>(std::move(topology), std::move(units), devices, clock, policy)) {}
+Containment::Containment(topology::Topology topology, std::vector<DrivenUnit> units,
+                         DeviceControl& devices, Clock& clock, Policy policy)
+    : state_(
+          std::make_unique<State>(std::move(topology), std::move(units), devices, clock, policy)) {}
 
-Containment::~Containment() { leave(true); }
+Containment::~Containment() {
+    leave(true);
+}
 
-std::vector<Result<units::TakeOver>> Containment::take_over() { return containment::take_over(*state_); }
+std::vector<Result<units::TakeOver>> Containment::take_over() {
+    return containment::take_over(*state_);
+}
 
 Result<ClientId> Containment::connect(Identity identity) {
     const Abilities& may = identity.abilities;
     if (!may.attach && !may.monitor && !may.admin)
-        return fail(EPERM, fmt::format("user {} has no ability to connect; configure `ability attach user:NAME`",
-                                       identity.uid));
+        return fail(
+            EPERM,
+            fmt::format("user {} has no ability to connect; configure `ability attach user:NAME`",
+                        identity.uid));
     User& user = state_->clients.user(identity.uid, state_->policy.table_frames_per_user);
     if (user.connections >= state_->policy.connections_per_user)
-        return fail(EDQUOT, fmt::format("user {} has {} connections already", identity.uid, user.connections));
+        return fail(EDQUOT, fmt::format("user {} has {} connections already", identity.uid,
+                                        user.connections));
     return state_->clients.add(std::move(identity), user).id;
 }
 
@@ -59,10 +68,12 @@ void Containment::disconnect(ClientId client) noexcept {
 Result<ObjectId> Containment::create_object(ClientId id, bool reserved_manual) {
     SMMU_TRY(Client * client, client_of(*state_, id));
     if (!client->identity.abilities.attach)
-        return fail(EPERM, fmt::format("{} has no ability to own devices (attach)", client->identity.command));
-    if (reserved_manual && !client->identity.abilities.target)
-        return fail(EPERM, fmt::format("{} has no ability to handle reserved regions itself (target)",
+        return fail(EPERM, fmt::format("{} has no ability to own devices (attach)",
                                        client->identity.command));
+    if (reserved_manual && !client->identity.abilities.target)
+        return fail(EPERM,
+                    fmt::format("{} has no ability to handle reserved regions itself (target)",
+                                client->identity.command));
     if (client->user->objects >= state_->policy.objects_per_user)
         return fail(EDQUOT, fmt::format("user {} has {} objects already", client->identity.uid,
                                         client->user->objects));
@@ -115,15 +126,20 @@ Result<std::unique_ptr<Operation>> Containment::change_grants(ClientId id, Objec
 
 Result<std::vector<topology::Grant>> Containment::reserved(const DeviceQuery& query) const {
     const auto devices = matching(state_->machine, query);
-    if (devices.empty()) return fail(ENOENT, fmt::format("no device {} is known", to_string(query)));
-    if (is_wildcard(query)) return fail(EINVAL, "reserved regions are those of one device; name it");
+    if (devices.empty())
+        return fail(ENOENT, fmt::format("no device {} is known", to_string(query)));
+    if (is_wildcard(query))
+        return fail(EINVAL, "reserved regions are those of one device; name it");
     std::vector<topology::Grant> result;
     for (const topology::Grant& grant : state_->device(devices.front()).grants)
-        if (grant.kind == topology::Grant::Kind::reserved && grant.honoured) result.push_back(grant);
+        if (grant.kind == topology::Grant::Kind::reserved && grant.honoured)
+            result.push_back(grant);
     return result;
 }
 
-bool Containment::drain() noexcept { return drain_once(*state_); }
+bool Containment::drain() noexcept {
+    return drain_once(*state_);
+}
 
 void Containment::tick() noexcept {
     unmute(*state_);
@@ -134,7 +150,8 @@ Result<Reader*> Containment::open_reader(ClientId id) {
     SMMU_TRY(Client * client, client_of(*state_, id));
     const Abilities& may = client->identity.abilities;
     if (!may.attach && !may.monitor)
-        return fail(EPERM, "reading transgressions needs ability attach (own devices) or monitor (all)");
+        return fail(EPERM,
+                    "reading transgressions needs ability attach (own devices) or monitor (all)");
     Reader* reader =
         state_->log.open(id, may.monitor ? ReaderScope::everything : ReaderScope::own_devices);
     if (reader == nullptr) return fail(EBUSY, "this client has a reader already");
@@ -145,24 +162,33 @@ std::vector<LossEpisode> Containment::loss_episodes() const {
     return {state_->log.episodes().begin(), state_->log.episodes().end()};
 }
 
-std::uint64_t Containment::refusals_seen() const { return state_->log.seen(); }
+std::uint64_t Containment::refusals_seen() const {
+    return state_->log.seen();
+}
 
-std::vector<Error> Containment::recheck() noexcept { return containment::recheck(*state_); }
+std::vector<Error> Containment::recheck() noexcept {
+    return containment::recheck(*state_);
+}
 
 void Containment::leave(bool keep_startup) noexcept {
     if (state_->left) return;
-    while (state_->clients.begin() != state_->clients.end()) disconnect(state_->clients.begin()->first);
+    while (state_->clients.begin() != state_->clients.end())
+        disconnect(state_->clients.begin()->first);
     containment::leave(*state_, keep_startup);
     state_->left = true;
 }
 
-const topology::Topology& Containment::topology() const { return state_->machine; }
+const topology::Topology& Containment::topology() const {
+    return state_->machine;
+}
 
 const units::IommuUnit* Containment::unit(UnitId id) const {
     return raw(id) < state_->drivers.size() ? state_->driver(id) : nullptr;
 }
 
-Containment::DeviceView Containment::view(DeviceIndex device) const { return view_of(*state_, device); }
+Containment::DeviceView Containment::view(DeviceIndex device) const {
+    return view_of(*state_, device);
+}
 
 std::vector<Containment::ObjectView> Containment::objects() const {
     std::vector<ObjectView> result;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Containment: who may reach what. Clients' grants are the truth; units' tables are derived copies of it.
-// No I/O, no clock and no thread of its own: everything that happens, happens inside a call.
+// Containment: who may reach what. Clients' grants are the truth; units' tables are derived copies
+// of it. No I/O, no clock and no thread of its own: everything that happens, happens inside a call.
 //
-// What a group of devices may reach = its object's grants + the startup, reserved and doorbell grants of that
-// group, rounded out to granules, minus protected memory. Tables are shared only between groups whose whole
-// sets are equal.
+// What a group of devices may reach = its object's grants + the startup, reserved and doorbell
+// grants of that group, rounded out to granules, minus protected memory. Tables are shared only
+// between groups whose whole sets are equal.
 #pragma once
 
 #include <functional>
@@ -24,12 +24,14 @@
 
 namespace smmu::containment {
 
-// What containment asks of the devices themselves. The service never sets bus master again: the next driver does.
+// What containment asks of the devices themselves. The service never sets bus master again: the
+// next driver does.
 class DeviceControl {
 public:
     virtual ~DeviceControl() = default;
     virtual void bus_master_off(const topology::Device& device) noexcept = 0;
-    virtual void reset(const topology::Device& device) noexcept = 0;  // function reset where there is one
+    virtual void reset(
+        const topology::Device& device) noexcept = 0;  // function reset where there is one
 };
 
 struct Policy {
@@ -61,14 +63,15 @@ struct GrantRequest {
         IovaRange device_addresses;
         PhysAddr physical;
     };
-    std::vector<Piece> pieces;             // in the order of the call: the last one wins
-    Access access = Access::none;          // none: removes
-    bool translated = false;               // SMF_TARGET: needs ability target unless `memory` is given
-    std::shared_ptr<HeldMemory> memory;    // by fd: physical addresses lie in its extents
+    std::vector<Piece> pieces;     // in the order of the call: the last one wins
+    Access access = Access::none;  // none: removes
+    bool translated = false;       // SMF_TARGET: needs ability target unless `memory` is given
+    std::shared_ptr<HeldMemory> memory;  // by fd: physical addresses lie in its extents
 };
 
-// Work that may take long (filling tables). Steps of different sessions are interleaved; nothing of it is granted
-// to a device before the entries are complete. Dropping one that is not done is safe: its object must be destroyed then.
+// Work that may take long (filling tables). Steps of different sessions are interleaved; nothing of
+// it is granted to a device before the entries are complete. Dropping one that is not done is safe:
+// its object must be destroyed then.
 class Operation {
 public:
     virtual ~Operation() = default;
@@ -93,37 +96,42 @@ struct State;
 
 class Containment {
 public:
-    Containment(topology::Topology topology, std::vector<DrivenUnit> units, DeviceControl& devices, Clock& clock,
-                Policy policy);
+    Containment(topology::Topology topology, std::vector<DrivenUnit> units, DeviceControl& devices,
+                Clock& clock, Policy policy);
     ~Containment();
 
-    // Start. Builds every space that startup, reserved and doorbell grants need and takes each unit over; index = UnitId.
-    // A unit that fails is left out of the count; what it met is in its result.
+    // Start. Builds every space that startup, reserved and doorbell grants need and takes each unit
+    // over; index = UnitId. A unit that fails is left out of the count; what it met is in its
+    // result.
     std::vector<Result<units::TakeOver>> take_over();
 
-    // Clients. disconnect() is what happens when a process ends, in whatever state: its devices are made quiet
-    // and blocked and flushed before anything of it is let go.
+    // Clients. disconnect() is what happens when a process ends, in whatever state: its devices are
+    // made quiet and blocked and flushed before anything of it is let go.
     Result<ClientId> connect(Identity identity);
     void disconnect(ClientId client) noexcept;
 
     Result<ObjectId> create_object(ClientId client, bool reserved_manual);
     Result<void> destroy_object(ClientId client, ObjectId object) noexcept;
-    Result<std::unique_ptr<Operation>> add_device(ClientId client, ObjectId object, const DeviceQuery& device);
+    Result<std::unique_ptr<Operation>> add_device(ClientId client, ObjectId object,
+                                                  const DeviceQuery& device);
     Result<void> remove_device(ClientId client, const DeviceQuery& device) noexcept;
     // Adds or (access none) removes.
-    Result<std::unique_ptr<Operation>> change_grants(ClientId client, ObjectId object, GrantRequest request);
+    Result<std::unique_ptr<Operation>> change_grants(ClientId client, ObjectId object,
+                                                     GrantRequest request);
     // Reserved regions of one device. ENOENT when unknown.
     Result<std::vector<topology::Grant>> reserved(const DeviceQuery& device) const;
 
     // Refusals: fetches what the units hold. True when a unit has more.
     bool drain() noexcept;
     Result<Reader*> open_reader(ClientId client);  // one per client; closed by disconnect
-    // What time brings: unmutes devices that were too loud, opens again what lack of tables had closed.
+    // What time brings: unmutes devices that were too loud, opens again what lack of tables had
+    // closed.
     void tick() noexcept;
     // The last episodes, oldest first; how many refusals were ever attributed.
     std::vector<LossEpisode> loss_episodes() const;
     std::uint64_t refusals_seen() const;
-    // Compares every unit with what was written to it; a unit that changed is hard-stopped. The sentences.
+    // Compares every unit with what was written to it; a unit that changed is hard-stopped. The
+    // sentences.
     std::vector<Error> recheck() noexcept;
     // What an orderly stop leaves: startup and reserved grants, or nothing.
     void leave(bool keep_startup) noexcept;
@@ -153,8 +161,8 @@ public:
         uid_t owner_uid = 0;
         std::string owner_command;
         std::vector<DeviceIndex> devices;
-        std::vector<GrantView> grants;             // byte exact
-        std::uint64_t exposed_by_rounding = 0;     // bytes opened beyond the grants
+        std::vector<GrantView> grants;          // byte exact
+        std::uint64_t exposed_by_rounding = 0;  // bytes opened beyond the grants
         std::uint64_t table_frames = 0;
     };
     std::vector<ObjectView> objects() const;
@@ -163,8 +171,9 @@ private:
     std::unique_ptr<State> state_;
 };
 
-// The place of one client in the stream of transgressions: 64 slots; a waiting record absorbs repeats; one device holds at
-// most 16; what did not fit is counted and the next record handed out says so.
+// The place of one client in the stream of transgressions: 64 slots; a waiting record absorbs
+// repeats; one device holds at most 16; what did not fit is counted and the next record handed out
+// says so.
 class Reader {
 public:
     virtual ~Reader() = default;
@@ -176,13 +185,14 @@ public:
     virtual bool waiting() const noexcept = 0;
     // Called (from inside a Containment call) when a record is put into an empty reader.
     virtual void on_waiting(std::function<void()> callback) = 0;
-    // Of one device, or (nothing) of streams no known device has: seen = delivered + coalesced + dropped + waiting.
+    // Of one device, or (nothing) of streams no known device has: seen = delivered + coalesced +
+    // dropped + waiting.
     struct Count {
         std::uint64_t seen = 0;
         std::uint64_t delivered = 0;  // records handed out
         std::uint64_t coalesced = 0;  // repeats absorbed by a record
         std::uint64_t dropped = 0;
-        std::uint64_t waiting = 0;    // records not yet handed out
+        std::uint64_t waiting = 0;  // records not yet handed out
     };
     virtual Count count(std::optional<DeviceIndex> device) const noexcept = 0;
 };

@@ -12,14 +12,18 @@ namespace {
 // Puts one run of granules in; where something is already, both must lead to the same place.
 Result<void> put(GranuleMap& map, IovaRange range, Leaf leaf) {
     std::vector<std::pair<IovaRange, Leaf>> met;
-    map.for_each_in(range, [&](IovaRange part, const Leaf& there) { met.emplace_back(part, there); });
+    map.for_each_in(range,
+                    [&](IovaRange part, const Leaf& there) { met.emplace_back(part, there); });
     for (const auto& [part, there] : met) {
         const Leaf here = leaf.advanced(part.first - range.first);
         if (here.physical != there.physical)
-            return fail(EINVAL, fmt::format("one granule at device address {:#x} would lead to two places, {:#x} and "
-                                            "{:#x}; grant memory that shares a granule with the same distance "
-                                            "between device address and physical address",
-                                            part.first.value, there.physical.value, here.physical.value));
+            return fail(
+                EINVAL,
+                fmt::format(
+                    "one granule at device address {:#x} would lead to two places, {:#x} and "
+                    "{:#x}; grant memory that shares a granule with the same distance "
+                    "between device address and physical address",
+                    part.first.value, there.physical.value, here.physical.value));
     }
     map.assign(range, leaf);
     for (const auto& [part, there] : met) {
@@ -55,7 +59,8 @@ Windows windows_of(std::vector<IovaRange> ranges, unsigned granule_log2) {
     Windows windows;
     for (const IovaRange& range : ranges) {
         // first - 1 is not formed for 0: the first window always starts a new one.
-        if (!windows.empty() && (range.first <= windows.back().last || range.first - 1 == windows.back().last))
+        if (!windows.empty() &&
+            (range.first <= windows.back().last || range.first - 1 == windows.back().last))
             windows.back().last = std::max(windows.back().last, range.last);
         else
             windows.push_back(range);
@@ -70,29 +75,34 @@ Access expressible(const units::Capabilities& unit, Access wanted) {
     return wanted;
 }
 
-Result<GranuleMap> rounded_out(const Grants& grants, const Windows& windows, unsigned granule_log2) {
+Result<GranuleMap> rounded_out(const Grants& grants, const Windows& windows,
+                               unsigned granule_log2) {
     GranuleMap map;
     std::optional<Error> error;
     for (const IovaRange& window : windows) {
         grants.for_each_in(window, [&](IovaRange part, const Grant& grant) {
             if (error) return;
             if (!is_aligned(Iova{part.first.value - grant.physical.value}, granule_log2)) {
-                error = Error{EINVAL, fmt::format("device address {:#x} and physical address {:#x} differ within a "
-                                                  "granule of {} bytes; align them alike",
-                                                  part.first.value, grant.physical.value,
-                                                  std::uint64_t{1} << granule_log2)};
+                error = Error{
+                    EINVAL,
+                    fmt::format("device address {:#x} and physical address {:#x} differ within a "
+                                "granule of {} bytes; align them alike",
+                                part.first.value, grant.physical.value,
+                                std::uint64_t{1} << granule_log2)};
                 return;
             }
             const Leaf leaf{align_down(grant.physical, granule_log2), grant.access};
-            if (auto done = put(map, part.rounded_out(granule_log2), leaf); !done) error = done.error();
+            if (auto done = put(map, part.rounded_out(granule_log2), leaf); !done)
+                error = done.error();
         });
         if (error) return std::unexpected(*std::move(error));
     }
     return map;
 }
 
-GranuleMap always_reachable(std::span<const topology::Grant> grants, const ProtectedSet& protected_memory,
-                            const units::Capabilities& unit, unsigned granule_log2) {
+GranuleMap always_reachable(std::span<const topology::Grant> grants,
+                            const ProtectedSet& protected_memory, const units::Capabilities& unit,
+                            unsigned granule_log2) {
     GranuleMap map;
     for (const topology::Grant& grant : grants) {
         const PhysRange memory = grant.range.rounded_out(granule_log2);
@@ -118,7 +128,9 @@ Result<void> unite(GranuleMap& opened, const GranuleMap& extras, const Windows& 
             if (auto done = put(opened, part, leaf); !done) error = done.error();
         });
     if (error) {
-        error->text += "; the device needs that memory at its physical address (startup, reserved or doorbell)";
+        error->text +=
+            "; the device needs that memory at its physical address (startup, reserved or "
+            "doorbell)";
         return std::unexpected(*std::move(error));
     }
     return {};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Effective set: what a space opens, in whole granules: grants rounded out, united with what the group must always
-// reach. Pure functions from values to values; no hardware is asked anything here.
+// Effective set: what a space opens, in whole granules: grants rounded out, united with what the
+// group must always reach. Pure functions from values to values; no hardware is asked anything
+// here.
 #pragma once
 
 #include <span>
@@ -25,7 +26,8 @@ struct Leaf {
 
 using GranuleMap = IntervalMap<Iova, Leaf>;
 
-// Ranges of device addresses, whole granules, ascending and disjoint: where a change may make a difference.
+// Ranges of device addresses, whole granules, ascending and disjoint: where a change may make a
+// difference.
 using Windows = std::vector<IovaRange>;
 
 inline constexpr IovaRange all_addresses{{0}, {~std::uint64_t{0}}};
@@ -36,20 +38,23 @@ Windows windows_of(std::vector<IovaRange> ranges, unsigned granule_log2);
 // The permissions that a unit can say and that hold at least `wanted`.
 Access expressible(const units::Capabilities& unit, Access wanted);
 
-// The grants inside the windows, rounded out; permissions of one granule are united. EINVAL when a granule would reach two
-// places, or when address and target disagree modulo the granule.
+// The grants inside the windows, rounded out; permissions of one granule are united. EINVAL when a
+// granule would reach two places, or when address and target disagree modulo the granule.
 Result<GranuleMap> rounded_out(const Grants& grants, const Windows& windows, unsigned granule_log2);
 
-// What devices of one group may always reach, rounded out, without the granules that hold protected memory or that
-// this unit cannot reach.
-GranuleMap always_reachable(std::span<const topology::Grant> grants, const ProtectedSet& protected_memory,
-                            const units::Capabilities& unit, unsigned granule_log2);
+// What devices of one group may always reach, rounded out, without the granules that hold protected
+// memory or that this unit cannot reach.
+GranuleMap always_reachable(std::span<const topology::Grant> grants,
+                            const ProtectedSet& protected_memory, const units::Capabilities& unit,
+                            unsigned granule_log2);
 
-// `opened` with the part of `extras` inside the windows added: EINVAL when they disagree on where a granule leads.
+// `opened` with the part of `extras` inside the windows added: EINVAL when they disagree on where a
+// granule leads.
 Result<void> unite(GranuleMap& opened, const GranuleMap& extras, const Windows& windows);
 
-// What must be asked of a space that holds `now` so that inside the windows it holds `wanted`, as `unit` can say it.
-// What is the same in both is not touched. Removals ascending, then additions ascending.
+// What must be asked of a space that holds `now` so that inside the windows it holds `wanted`, as
+// `unit` can say it. What is the same in both is not touched. Removals ascending, then additions
+// ascending.
 struct Difference {
     std::vector<paging::Unmap> removals;
     std::vector<paging::Map> additions;

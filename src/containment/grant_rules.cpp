@@ -17,7 +17,9 @@ struct Rounded {
     const Grant& grant;
 };
 
-bool beyond(std::uint64_t last, unsigned bits) { return bits < 64 && last >> bits != 0; }
+bool beyond(std::uint64_t last, unsigned bits) {
+    return bits < 64 && last >> bits != 0;
+}
 
 Result<void> check_unit(const State& state, UnitId id, const Rounded& rounded) {
     const units::Capabilities& unit = state.driver(id)->capabilities();
@@ -30,13 +32,16 @@ Result<void> check_unit(const State& state, UnitId id, const Rounded& rounded) {
                                         rounded.memory.last.value, unit.output_bits, name));
     if (unit.never_grantable && unit.never_grantable->overlaps(rounded.addresses))
         return fail(EPERM, fmt::format("device addresses {:#x} to {:#x} are never translated by {}",
-                                       unit.never_grantable->first.value, unit.never_grantable->last.value, name));
+                                       unit.never_grantable->first.value,
+                                       unit.never_grantable->last.value, name));
     const Access given = expressible(unit, rounded.grant.access);
     const bool wider = ((given & read_write) & ~rounded.grant.access) != Access::none;
     if (wider && !state.policy.widen_allowed)
-        return fail(EPERM, fmt::format("{} cannot express this permission without giving more, and `widen refuse` "
-                                       "is configured; ask for read as well",
-                                       name));
+        return fail(
+            EPERM,
+            fmt::format("{} cannot express this permission without giving more, and `widen refuse` "
+                        "is configured; ask for read as well",
+                        name));
     return {};
 }
 
@@ -59,24 +64,29 @@ Result<void> check_one(State& state, Client& client, const Object& object, const
     for (const UnitId unit : object.units) SMMU_CHECK(check_unit(state, unit, rounded));
     const PhysRange memory = rounded.memory;
     if (const std::string* what = state.protected_from(client).met_by(memory))
-        return fail(EPERM, fmt::format("{:#x} to {:#x} holds protected memory: {}", memory.first.value,
-                                       memory.last.value, *what));
+        return fail(EPERM, fmt::format("{:#x} to {:#x} holds protected memory: {}",
+                                       memory.first.value, memory.last.value, *what));
     if (rounded.grant.memory) {
         if (!holds(*rounded.grant.memory, memory))
-            return fail(EINVAL, fmt::format("{:#x} to {:#x}, in whole granules of the unit, is more than the memory "
-                                            "that was handed over; hand over whole granules",
-                                            memory.first.value, memory.last.value));
+            return fail(
+                EINVAL,
+                fmt::format(
+                    "{:#x} to {:#x}, in whole granules of the unit, is more than the memory "
+                    "that was handed over; hand over whole granules",
+                    memory.first.value, memory.last.value));
         return {};
     }
     if (!may_grant(client.identity, memory, rounded.grant.access))
-        return fail(EPERM, fmt::format("no limit line names {:#x} to {:#x} for {} with these permissions",
-                                       memory.first.value, memory.last.value, client.identity.command));
+        return fail(EPERM,
+                    fmt::format("no limit line names {:#x} to {:#x} for {} with these permissions",
+                                memory.first.value, memory.last.value, client.identity.command));
     return {};
 }
 
 }  // namespace
 
-Result<void> check_grants(State& state, Client& client, const Object& object, const Windows& windows) {
+Result<void> check_grants(State& state, Client& client, const Object& object,
+                          const Windows& windows) {
     std::optional<Error> error;
     const unsigned granule = object.granule_log2;
     for (const IovaRange& window : windows)

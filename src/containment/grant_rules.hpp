@@ -6,7 +6,9 @@
 
 namespace smmu::containment {
 
-// Checks the object's grants inside the windows against its units and its client: EPERM, ERANGE, EINVAL.
-Result<void> check_grants(State& state, Client& client, const Object& object, const Windows& windows);
+// Checks the object's grants inside the windows against its units and its client: EPERM, ERANGE,
+// EINVAL.
+Result<void> check_grants(State& state, Client& client, const Object& object,
+                          const Windows& windows);
 
 }  // namespace smmu::containment

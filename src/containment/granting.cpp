@@ -13,8 +13,9 @@ class Before {
 public:
     Before(Object& object, const Windows& windows) : object_(object), windows_(windows) {
         for (const IovaRange& window : windows)
-            object.grants.for_each_in(
-                window, [&](IovaRange part, const Grant& grant) { parts_.push_back({part, grant}); });
+            object.grants.for_each_in(window, [&](IovaRange part, const Grant& grant) {
+                parts_.push_back({part, grant});
+            });
     }
     Before(const Before&) = delete;
     Before& operator=(const Before&) = delete;
@@ -48,7 +49,8 @@ Result<void> check_request(const Client& client, const GrantRequest& request) {
         return fail(EPERM, fmt::format("{} has no ability to choose device addresses (target)",
                                        client.identity.command));
     for (const GrantRequest::Piece& piece : request.pieces) {
-        const std::uint64_t beyond_first = piece.device_addresses.last - piece.device_addresses.first;
+        const std::uint64_t beyond_first =
+            piece.device_addresses.last - piece.device_addresses.first;
         if (beyond_first > ~std::uint64_t{0} - piece.physical.value)
             return fail(EINVAL, fmt::format("{:#x} and what follows wraps past the top of memory",
                                             piece.physical.value));
@@ -64,18 +66,21 @@ void write_down(Object& object, const GrantRequest& request) {
         if (request.access == Access::none)
             object.grants.erase(piece.device_addresses);
         else
-            object.grants.assign(piece.device_addresses, {piece.physical, request.access, request.memory});
+            object.grants.assign(piece.device_addresses,
+                                 {piece.physical, request.access, request.memory});
     }
 }
 
 Windows touched_by(const GrantRequest& request, unsigned granule_log2) {
     std::vector<IovaRange> ranges;
     ranges.reserve(request.pieces.size());
-    for (const GrantRequest::Piece& piece : request.pieces) ranges.push_back(piece.device_addresses);
+    for (const GrantRequest::Piece& piece : request.pieces)
+        ranges.push_back(piece.device_addresses);
     return windows_of(std::move(ranges), granule_log2);
 }
 
-// What was open in the windows and is no more, to tell a late access from one that was never allowed.
+// What was open in the windows and is no more, to tell a late access from one that was never
+// allowed.
 void remember_removals(State& state, Object& object, const Windows& windows,
                        const GranuleMap& opened_before) {
     const auto after = rounded_out(object.grants, windows, object.granule_log2);
@@ -110,8 +115,8 @@ Result<std::shared_ptr<Work>> change_grants(State& state, Client& client, Object
     SMMU_CHECK(charge(state, *client.user, object, removal));
     if (!removal) SMMU_CHECK(check_grants(state, client, object, windows));
     Preparation preparation(state, object);
-    SMMU_CHECK(preparation.prepare(windows, removal ? Preparation::On::shortage_closes
-                                                    : Preparation::On::shortage_fails));
+    SMMU_CHECK(preparation.prepare(
+        windows, removal ? Preparation::On::shortage_closes : Preparation::On::shortage_fails));
 
     before.keep_the_change();
     client.user->grants += object.grants.size() - object.grants_charged;

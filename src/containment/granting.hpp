@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Granting: one call that adds or removes grants. The grants are changed first and put back when anything of the
-// call cannot be; tables follow.
+// Granting: one call that adds or removes grants. The grants are changed first and put back when
+// anything of the call cannot be; tables follow.
 #pragma once
 
 #include "containment/state.hpp"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Grants: what a client allowed, to the byte: device address -> memory and permissions. This is the truth that
-// every table is derived from.
+// Grants: what a client allowed, to the byte: device address -> memory and permissions. This is the
+// truth that every table is derived from.
 #pragma once
 
 #include <memory>

@@ -45,7 +45,8 @@ std::optional<ObjectId> Groups::claimed_by(GroupId id) const {
 std::vector<topology::Grant> Groups::extras(GroupId id, bool reserved_manual) const {
     std::vector<topology::Grant> result;
     for (const topology::Grant& grant : of(id).extras)
-        if (!reserved_manual || grant.kind != topology::Grant::Kind::reserved) result.push_back(grant);
+        if (!reserved_manual || grant.kind != topology::Grant::Kind::reserved)
+            result.push_back(grant);
     return result;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Groups: the devices as containment sees them. A group is attached as a whole, because hardware cannot tell its
-// members apart; its streams on all units always go the same way.
+// Groups: the devices as containment sees them. A group is attached as a whole, because hardware
+// cannot tell its members apart; its streams on all units always go the same way.
 #pragma once
 
 #include <map>
@@ -22,12 +22,13 @@ struct UnitStream {
 
 struct GroupState {
     std::vector<DeviceIndex> devices;
-    std::vector<UnitStream> streams;           // of all members, each once
-    std::vector<topology::Grant> extras;       // honoured startup, reserved and doorbell grants of all members
-    std::optional<ObjectId> attached;          // the object whose spaces its streams are on
-    std::optional<ClientId> last_owner;        // who reached memory through it last
-    bool quiet = true;                         // made quiet since, or never owned
-    bool moving = false;                       // went from one object to another since the last complete drain
+    std::vector<UnitStream> streams;  // of all members, each once
+    std::vector<topology::Grant>
+        extras;  // honoured startup, reserved and doorbell grants of all members
+    std::optional<ObjectId> attached;    // the object whose spaces its streams are on
+    std::optional<ClientId> last_owner;  // who reached memory through it last
+    bool quiet = true;                   // made quiet since, or never owned
+    bool moving = false;  // went from one object to another since the last complete drain
 };
 
 struct DeviceState {
@@ -53,7 +54,8 @@ public:
     std::set<UnitId> units_of(GroupId id) const;
     // The object that claimed a member; nothing when none is claimed.
     std::optional<ObjectId> claimed_by(GroupId id) const;
-    // The extras that count in an object; the client of a `reserved_manual` one handles reserved regions itself.
+    // The extras that count in an object; the client of a `reserved_manual` one handles reserved
+    // regions itself.
     std::vector<topology::Grant> extras(GroupId id, bool reserved_manual) const;
 
 private:

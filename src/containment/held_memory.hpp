@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// HeldMemory: client memory that stays where it is for as long as this object lives. It is let go only after the
-// devices that could reach it are blocked and flushed. Shared by the grants that came with it.
+// HeldMemory: client memory that stays where it is for as long as this object lives. It is let go
+// only after the devices that could reach it are blocked and flushed. Shared by the grants that
+// came with it.
 #pragma once
 
 #include <span>

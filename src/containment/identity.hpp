@@ -35,7 +35,7 @@ struct Identity {
     pid_t pid = 0;
     uid_t uid = 0;
     gid_t gid = 0;
-    std::string command;        // for messages: "edu_driver"
+    std::string command;  // for messages: "edu_driver"
     Abilities abilities;
     bool unlimited = false;     // root, and on a board the service's own user: no limit lines apply
     std::vector<Limit> limits;  // what is not named here is refused, for others

@@ -17,12 +17,14 @@ bool names(const topology::DeviceId& named, const topology::DeviceId& device) {
 
 bool covered(const Identity& identity, PhysRange memory, Access permission) {
     PhysAddr cursor = memory.first;
-    // Each pass moves the cursor past at least one line's range, so there are at most as many passes as lines.
+    // Each pass moves the cursor past at least one line's range, so there are at most as many
+    // passes as lines.
     for (std::size_t pass = 0; pass <= identity.limits.size(); ++pass) {
         bool moved = false;
         for (const Limit& limit : identity.limits) {
             if (!limit.memory) return true;
-            if (!permits(limit.memory->access, permission) || !limit.memory->range.contains(cursor)) continue;
+            if (!permits(limit.memory->access, permission) || !limit.memory->range.contains(cursor))
+                continue;
             if (limit.memory->range.last >= memory.last) return true;
             cursor = limit.memory->range.last + 1;
             moved = true;
@@ -36,8 +38,8 @@ bool covered(const Identity& identity, PhysRange memory, Access permission) {
 
 bool may_claim(const Identity& identity, const topology::DeviceId& device) {
     return identity.unlimited || std::ranges::any_of(identity.limits, [&](const Limit& limit) {
-        return !limit.device || names(*limit.device, device);
-    });
+               return !limit.device || names(*limit.device, device);
+           });
 }
 
 bool may_grant(const Identity& identity, PhysRange memory, Access access) {

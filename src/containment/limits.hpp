@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Limits: what configuration names for a client: which devices it may claim, which physical bytes it may grant.
+// Limits: what configuration names for a client: which devices it may claim, which physical bytes
+// it may grant.
 #pragma once
 
 #include "containment/identity.hpp"

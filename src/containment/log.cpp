@@ -40,15 +40,15 @@ void ReaderQueue::put(const Transgression& transgression) {
     if (was_empty && callback_) callback_();
 }
 
-// A storm of some devices must not cost a quiet device its record: the newest record of the device that holds the
-// most slots goes, when that device would still hold more than `source`.
+// A storm of some devices must not cost a quiet device its record: the newest record of the device
+// that holds the most slots goes, when that device would still hold more than `source`.
 bool ReaderQueue::make_room_for(Source source) {
     const auto greatest = std::ranges::max_element(
         counts_, {}, [](const auto& entry) { return entry.second.waiting; });
     if (greatest->second.waiting <= counts_[source].waiting + 1) return false;
-    const auto newest = std::ranges::find_if(queue_.rbegin(), queue_.rend(), [&](const Transgression& t) {
-        return t.device == greatest->first;
-    });
+    const auto newest =
+        std::ranges::find_if(queue_.rbegin(), queue_.rend(),
+                             [&](const Transgression& t) { return t.device == greatest->first; });
     Count& count = greatest->second;
     count.coalesced -= newest->count - 1;
     count.dropped += newest->count;
@@ -85,7 +85,8 @@ void TransgressionLog::add(Transgression transgression, std::optional<ClientId> 
 }
 
 void TransgressionLog::hardware_lost(UnitId unit, std::uint64_t at_least, Instant when) {
-    add_episode({.what = LossEpisode::What::overflow, .unit = unit, .at_least = at_least, .when = when});
+    add_episode(
+        {.what = LossEpisode::What::overflow, .unit = unit, .at_least = at_least, .when = when});
     for (auto& [client, reader] : readers_) reader.hardware_lost();
 }
 

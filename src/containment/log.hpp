@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// TransgressionLog: hands each transgression to every reader that may see it, and counts exactly: what was seen of
-// a device is what a reader was handed, plus repeats absorbed, plus what it lost, plus what waits.
+// TransgressionLog: hands each transgression to every reader that may see it, and counts exactly:
+// what was seen of a device is what a reader was handed, plus repeats absorbed, plus what it lost,
+// plus what waits.
 #pragma once
 
 #include <deque>

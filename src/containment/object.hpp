@@ -21,8 +21,9 @@ struct Object {
     Grants grants;
     std::uint64_t grants_charged = 0;  // what the user pays for: intervals in `grants`
     std::set<DeviceIndex> devices;
-    std::set<UnitId> units;      // those its devices sit behind
-    unsigned granule_log2 = 12;  // the largest of these; grows with devices, starts anew when there are none
+    std::set<UnitId> units;  // those its devices sit behind
+    unsigned granule_log2 =
+        12;  // the largest of these; grows with devices, starts anew when there are none
     RemovalHistory history;
     // Granted before and after a change, refused while it was carried out.
     struct InChange {
@@ -32,7 +33,8 @@ struct Object {
     std::vector<InChange> in_change;
     // Granted but closed, because there were no tables to keep it open beside a removal.
     std::vector<IovaRange> starved;
-    // A unit did not confirm that something of this object is out of reach: what is removed from now on is kept.
+    // A unit did not confirm that something of this object is out of reach: what is removed from
+    // now on is kept.
     bool unconfirmed = false;
     std::shared_ptr<Work> work;  // not finished yet
 };

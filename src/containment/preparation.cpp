@@ -7,7 +7,8 @@ Preparation::~Preparation() {
     for (SpaceChange& change : changes_)
         state_.spaces.find(change.space)->tables->abandon(std::move(change.plan));
     for (const SpaceKey& key : made_) {
-        // Nothing was ever attached to it; a unit that does not confirm even so is failed and says it itself.
+        // Nothing was ever attached to it; a unit that does not confirm even so is failed and says
+        // it itself.
         (void)state_.driver(key.unit)->retire(state_.spaces.take(key));
     }
 }
@@ -20,15 +21,17 @@ Result<void> Preparation::need_space(GroupId group, UnitId unit) {
     Space& space = state_.spaces.add(key, std::move(tables));
     made_.push_back(key);
     if (!key.group) return {};
-    // By the unit's own granule, not the object's: a coarser device beside must neither open nor cut more of it.
+    // By the unit's own granule, not the object's: a coarser device beside must neither open nor
+    // cut more of it.
     const units::Capabilities& capabilities = state_.driver(unit)->capabilities();
     space.extras = always_reachable(state_.groups.extras(group, object_.reserved_manual),
-                                    state_.protected_from_group(group), capabilities, capabilities.granule_log2);
+                                    state_.protected_from_group(group), capabilities,
+                                    capabilities.granule_log2);
     return {};
 }
 
-Result<void> Preparation::prepare_space(Space& space, const GranuleMap& opened, const Windows& windows,
-                                        On shortage) {
+Result<void> Preparation::prepare_space(Space& space, const GranuleMap& opened,
+                                        const Windows& windows, On shortage) {
     GranuleMap wanted = opened;
     SMMU_CHECK(unite(wanted, space.extras, windows));
     const units::Capabilities& unit = state_.driver(space.key.unit)->capabilities();
@@ -44,7 +47,8 @@ Result<void> Preparation::prepare_space(Space& space, const GranuleMap& opened, 
         return error.code == ENOMEM || error.code == EDQUOT;
     };
     if (!plan && shortage == On::shortage_closes && short_of_tables(plan.error())) {
-        for (const paging::Map& addition : change.additions) object_.starved.push_back(addition.range);
+        for (const paging::Map& addition : change.additions)
+            object_.starved.push_back(addition.range);
         change.additions.clear();
         plan = space.tables->prepare(requested());
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Preparation: every check and every frame of a change on every space, before anything changes. What was prepared
-// is either taken over by a Work or given back when this goes out of scope.
+// Preparation: every check and every frame of a change on every space, before anything changes.
+// What was prepared is either taken over by a Work or given back when this goes out of scope.
 #pragma once
 
 #include <vector>
@@ -27,8 +27,9 @@ public:
 
     // Makes the space where it does not exist yet.
     Result<void> need_space(GroupId group, UnitId unit);
-    // Prepares what the object's grants, as they are now, mean for its spaces inside the windows. With
-    // `shortage_closes`, what cannot be kept open for lack of tables is closed (and remembered as starved).
+    // Prepares what the object's grants, as they are now, mean for its spaces inside the windows.
+    // With `shortage_closes`, what cannot be kept open for lack of tables is closed (and remembered
+    // as starved).
     Result<void> prepare(const Windows& windows, On shortage);
     std::vector<SpaceChange> take();
 

@@ -22,7 +22,8 @@ void ProtectedSet::seal() {
 }
 
 const std::string* ProtectedSet::met_by(PhysRange range) const {
-    // The last part that starts at or below the end of `range`; going down stops where none can reach up to it.
+    // The last part that starts at or below the end of `range`; going down stops where none can
+    // reach up to it.
     const auto end = std::ranges::upper_bound(ranges_, range.last, {}, &PhysRange::first);
     for (auto i = static_cast<std::size_t>(end - ranges_.begin()); i > 0; --i) {
         if (highest_so_far_[i - 1] < range.first) return nullptr;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// ProtectedSet: physical memory that no mapping may reach, as seen by one client: it may reach the registers of its
-// own devices, others may not. Sorted, so that a question costs a binary search.
+// ProtectedSet: physical memory that no mapping may reach, as seen by one client: it may reach the
+// registers of its own devices, others may not. Sorted, so that a question costs a binary search.
 #pragma once
 
 #include <optional>
@@ -27,7 +27,7 @@ private:
         std::string what;
     };
     std::vector<Part> parts_;
-    std::vector<PhysRange> ranges_;        // sorted by first; may overlap
+    std::vector<PhysRange> ranges_;         // sorted by first; may overlap
     std::vector<PhysAddr> highest_so_far_;  // the largest last among ranges_[0..i]
 };
 

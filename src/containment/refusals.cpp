@@ -62,7 +62,8 @@ private:
         return client.id;
     }
 
-    // Any one device with this stream: one that was claimed rather than another, a bridge only when there is no other.
+    // Any one device with this stream: one that was claimed rather than another, a bridge only when
+    // there is no other.
     DeviceIndex device_of(UnitStream stream, GroupId id) const {
         std::optional<DeviceIndex> best;
         int best_rank = -1;
@@ -72,7 +73,8 @@ private:
                 return s.unit == stream.unit && s.id == stream.stream;
             });
             if (!has) continue;
-            const int rank = (state_.groups.device(index).object ? 2 : 0) + (device.is_bridge ? 0 : 1);
+            const int rank =
+                (state_.groups.device(index).object ? 2 : 0) + (device.is_bridge ? 0 : 1);
             if (rank > best_rank) {
                 best = index;
                 best_rank = rank;
@@ -86,7 +88,8 @@ private:
     UnitId unit_;
 };
 
-// What was in change when the drain began, and is over, can explain nothing that is refused from now on.
+// What was in change when the drain began, and is over, can explain nothing that is refused from
+// now on.
 void forget_changes(State& state) {
     for (auto& [id, object] : state.objects)
         std::erase_if(object.in_change, [](const Object::InChange& change) { return change.over; });
@@ -121,7 +124,8 @@ bool drain_once(State& state) noexcept {
 }
 
 void drain_fully(State& state) noexcept {
-    for (int round = 0; round < most_drains_in_a_row && drain_once(state); ++round) {}
+    for (int round = 0; round < most_drains_in_a_row && drain_once(state); ++round) {
+    }
 }
 
 void unmute(State& state) noexcept {

@@ -34,7 +34,8 @@ void drop_grants(State& state, Object& object) {
 
 }  // namespace
 
-Result<void> release_objects(State& state, std::span<const ObjectId> objects, Ending ending) noexcept {
+Result<void> release_objects(State& state, std::span<const ObjectId> objects,
+                             Ending ending) noexcept {
     Switching switching(state);
     Result<void> result;
     const auto keep = [&](Result<void>&& next) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// RemovalHistory: the last removals of one object, so that a late access can be told from one that was never
-// allowed. It ends with its object: afterwards the device has no owner, and that is the cause.
+// RemovalHistory: the last removals of one object, so that a late access can be told from one that
+// was never allowed. It ends with its object: afterwards the device has no owner, and that is the
+// cause.
 #pragma once
 
 #include <deque>

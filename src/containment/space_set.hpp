@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// SpaceSet: which address space realises which effective set on which unit. Groups without extras of their own
-// share one space per object and unit; a group with extras gets its own, and one for the time without an object.
+// SpaceSet: which address space realises which effective set on which unit. Groups without extras
+// of their own share one space per object and unit; a group with extras gets its own, and one for
+// the time without an object.
 #pragma once
 
 #include <compare>
@@ -17,7 +18,8 @@ namespace smmu::containment {
 struct SpaceKey {
     std::optional<ObjectId> object;  // nothing: what the group may reach without an owner
     UnitId unit;
-    std::optional<GroupId> group;  // nothing: shared by the groups of the object that have no extras
+    std::optional<GroupId>
+        group;  // nothing: shared by the groups of the object that have no extras
     friend auto operator<=>(const SpaceKey&, const SpaceKey&) = default;
 };
 

@@ -8,7 +8,8 @@ namespace {
 
 Result<void> fill(Space& space, const units::Capabilities& unit) {
     const Difference everything = difference({}, space.extras, {all_addresses}, unit);
-    const std::vector<units::Change> changes(everything.additions.begin(), everything.additions.end());
+    const std::vector<units::Change> changes(everything.additions.begin(),
+                                             everything.additions.end());
     SMMU_TRY(units::Plan plan, space.tables->prepare(changes));
     units::Budget unlimited;
     while (true) {
@@ -24,24 +25,28 @@ Result<void> build_startup_space(State& state, GroupId group, UnitId unit) {
     units::IommuUnit& driver = *state.driver(unit);
     SMMU_TRY(auto tables, driver.create_space(state.service_account));
     Space& space = state.spaces.add({std::nullopt, unit, group}, std::move(tables));
-    space.extras = always_reachable(state.groups.of(group).extras, state.protected_from_group(group),
-                                    driver.capabilities(), driver.capabilities().granule_log2);
+    space.extras =
+        always_reachable(state.groups.of(group).extras, state.protected_from_group(group),
+                         driver.capabilities(), driver.capabilities().granule_log2);
     return fill(space, driver.capabilities());
 }
 
 Result<units::TakeOver> take_over(State& state, UnitId unit) {
     units::IommuUnit* driver = state.driver(unit);
     if (driver == nullptr)
-        return fail(ENODEV, fmt::format("{} is known but not programmed", state.machine.unit(unit).name));
+        return fail(ENODEV,
+                    fmt::format("{} is known but not programmed", state.machine.unit(unit).name));
     for (std::size_t g = 0; g < state.groups.count(); ++g) {
         const GroupId group{std::uint32_t(g)};
-        if (state.groups.of(group).extras.empty() || !state.groups.units_of(group).contains(unit)) continue;
+        if (state.groups.of(group).extras.empty() || !state.groups.units_of(group).contains(unit))
+            continue;
         SMMU_CHECK(build_startup_space(state, group, unit));
     }
     return driver->take_over(state.assignments(unit, true));
 }
 
-// Nothing of what hardware walks may be freed, not even when this process forgets it: table memory outlives it.
+// Nothing of what hardware walks may be freed, not even when this process forgets it: table memory
+// outlives it.
 void keep_for_ever(std::unique_ptr<units::AddressSpace> space) {
     static auto& kept = *new std::vector<std::unique_ptr<units::AddressSpace>>;
     kept.push_back(std::move(space));
@@ -66,9 +71,11 @@ std::vector<Error> recheck(State& state) noexcept {
         auto checked = driver->recheck();
         if (checked) continue;
         driver->hard_stop();
-        const auto open = std::chrono::duration_cast<std::chrono::milliseconds>(now - state.last_recheck);
+        const auto open =
+            std::chrono::duration_cast<std::chrono::milliseconds>(now - state.last_recheck);
         Error error = std::move(checked).error();
-        error.text += fmt::format("; it was stopped, and may have been open for up to {} ms", open.count());
+        error.text +=
+            fmt::format("; it was stopped, and may have been open for up to {} ms", open.count());
         if (auto again = driver->take_over(state.assignments(unit, false)); again)
             error.text += "; it was taken over again";
         else
@@ -84,7 +91,8 @@ void leave(State& state, bool keep_startup) noexcept {
         const UnitId unit{std::uint32_t(u)};
         units::IommuUnit* driver = state.driver(unit);
         if (driver == nullptr || driver->state() == units::UnitState::untouched) continue;
-        const auto kept = keep_startup ? state.assignments(unit, true) : std::vector<units::Assignment>{};
+        const auto kept =
+            keep_startup ? state.assignments(unit, true) : std::vector<units::Assignment>{};
         (void)driver->leave(kept);  // the unit's state says what it could not promise
     }
     for (Space* space : state.spaces.of(std::nullopt)) {

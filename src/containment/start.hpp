@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Start, check and stop of all units: what hardware is told before there are clients, whether it still says so, and
-// what it is left with.
+// Start, check and stop of all units: what hardware is told before there are clients, whether it
+// still says so, and what it is left with.
 #pragma once
 
 #include "containment/state.hpp"

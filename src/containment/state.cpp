@@ -7,10 +7,15 @@
 
 namespace smmu::containment {
 
-State::State(topology::Topology the_machine, std::vector<DrivenUnit> the_drivers, DeviceControl& devices,
-             Clock& time, Policy rules)
-    : machine(std::move(the_machine)), drivers(std::move(the_drivers)), control(devices), clock(time),
-      policy(rules), groups(machine), last_recheck(time.now()) {
+State::State(topology::Topology the_machine, std::vector<DrivenUnit> the_drivers,
+             DeviceControl& devices, Clock& time, Policy rules)
+    : machine(std::move(the_machine)),
+      drivers(std::move(the_drivers)),
+      control(devices),
+      clock(time),
+      policy(rules),
+      groups(machine),
+      last_recheck(time.now()) {
     SMMU_ASSERT(drivers.size() == machine.units.size());
 }
 
@@ -32,7 +37,8 @@ Result<Object*> State::object_of(ClientId client, ObjectId id) {
 }
 
 SpaceKey State::key(const Object& object, GroupId group, UnitId unit) const {
-    if (groups.extras(group, object.reserved_manual).empty()) return {object.id, unit, std::nullopt};
+    if (groups.extras(group, object.reserved_manual).empty())
+        return {object.id, unit, std::nullopt};
     return {object.id, unit, group};
 }
 
@@ -93,7 +99,8 @@ std::string State::owner_text(ObjectId id) const {
     const Object* object = find(id);
     const Client* client = object == nullptr ? nullptr : clients.find(object->client);
     if (client == nullptr) return "nobody";
-    return fmt::format("pid {} ({}), object {}", client->identity.pid, client->identity.command, raw(id));
+    return fmt::format("pid {} ({}), object {}", client->identity.pid, client->identity.command,
+                       raw(id));
 }
 
 void State::membership_changed(Object& object) {

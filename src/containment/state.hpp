@@ -17,10 +17,11 @@
 namespace smmu::containment {
 
 struct State {
-    State(topology::Topology the_machine, std::vector<DrivenUnit> the_drivers, DeviceControl& devices,
-          Clock& time, Policy rules);
+    State(topology::Topology the_machine, std::vector<DrivenUnit> the_drivers,
+          DeviceControl& devices, Clock& time, Policy rules);
 
-    // Accounts are declared before the units that keep pointers to them, spaces after the units they belong to.
+    // Accounts are declared before the units that keep pointers to them, spaces after the units
+    // they belong to.
     memory::Account service_account;
     Clients clients;
     topology::Topology machine;
@@ -35,7 +36,8 @@ struct State {
     TransgressionLog log;
     Storms storms;
     std::uint64_t ownership = 1;  // goes up when a device changes hands
-    // Client memory whose removal a unit did not confirm: kept, because a device may still reach it.
+    // Client memory whose removal a unit did not confirm: kept, because a device may still reach
+    // it.
     std::vector<std::shared_ptr<HeldMemory>> unconfirmed_memory;
     Instant last_recheck{};
     bool left = false;  // an orderly stop was carried out
@@ -63,7 +65,9 @@ struct State {
 
     // "pid 712 (edu_driver), object 3", for messages.
     std::string owner_text(ObjectId object) const;
-    std::string device_text(DeviceIndex index) const { return topology::to_string(device(index).id); }
+    std::string device_text(DeviceIndex index) const {
+        return topology::to_string(device(index).id);
+    }
     // After devices of the object came or went.
     void membership_changed(Object& object);
     // The granule of an object without devices.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Storms: which streams refuse so often that they keep a unit's log full, and for how long they stay muted. Only
-// streams of known devices are counted, so a stranger's ids cannot make this grow.
+// Storms: which streams refuse so often that they keep a unit's log full, and for how long they
+// stay muted. Only streams of known devices are counted, so a stranger's ids cannot make this grow.
 #pragma once
 
 #include <map>

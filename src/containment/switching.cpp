@@ -19,9 +19,11 @@ Result<void> Switching::fall_back(UnitStream stream, GroupId group) noexcept {
     if (unit == nullptr) return {};  // was never opened through it
     state_.storms.forget(stream);
     if (unit->state() == units::UnitState::failed)
-        return fail(EIO, fmt::format("{} is failed and does not confirm that stream {:#x} is blocked; reset the "
-                                     "device before its memory is used again",
-                                     state_.machine.unit(stream.unit).name, raw(stream.stream)));
+        return fail(
+            EIO,
+            fmt::format("{} is failed and does not confirm that stream {:#x} is blocked; reset the "
+                        "device before its memory is used again",
+                        state_.machine.unit(stream.unit).name, raw(stream.stream)));
     if (Space* space = state_.startup_space(group, stream.unit); space != nullptr)
         return unit->attach(stream.stream, *space->tables);
     return unit->block(stream.stream, units::Recording::on);
@@ -46,7 +48,8 @@ Result<void> Switching::open(GroupId id, const Object& object) noexcept {
         Space* space = state_.spaces.find(state_.key(object, id, stream.unit));
         SMMU_ASSERT(space != nullptr);
         state_.storms.forget(stream);
-        if (auto attached = state_.driver(stream.unit)->attach(stream.stream, *space->tables); !attached) {
+        if (auto attached = state_.driver(stream.unit)->attach(stream.stream, *space->tables);
+            !attached) {
             (void)fall_back(id);  // the error that is reported is the first one
             return attached;
         }
@@ -69,7 +72,8 @@ Result<void> Switching::record(UnitStream stream, units::Recording recording) no
     const auto group = state_.groups.group_of(stream);
     units::IommuUnit* unit = state_.driver(stream.unit);
     if (!group || unit == nullptr || unit->state() == units::UnitState::failed) return {};
-    if (state_.current_space(stream, *group) != nullptr) return unit->record(stream.stream, recording);
+    if (state_.current_space(stream, *group) != nullptr)
+        return unit->record(stream.stream, recording);
     return unit->block(stream.stream, recording);
 }
 
@@ -77,9 +81,11 @@ Result<void> Switching::retire_unused(Object& object) noexcept {
     std::set<SpaceKey> used;
     for (std::size_t g = 0; g < state_.groups.count(); ++g) {
         const GroupId group{std::uint32_t(g)};
-        if (state_.groups.of(group).attached != object.id && state_.groups.claimed_by(group) != object.id)
+        if (state_.groups.of(group).attached != object.id &&
+            state_.groups.claimed_by(group) != object.id)
             continue;
-        for (const UnitId unit : state_.groups.units_of(group)) used.insert(state_.key(object, group, unit));
+        for (const UnitId unit : state_.groups.units_of(group))
+            used.insert(state_.key(object, group, unit));
     }
     Result<void> result;
     for (Space* space : state_.spaces.of(object.id)) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Switching: the only code that moves a group's streams between spaces. Every move goes through the startup space
-// (or a block), so that streams of one group never open into two sets at once.
+// Switching: the only code that moves a group's streams between spaces. Every move goes through the
+// startup space (or a block), so that streams of one group never open into two sets at once.
 #pragma once
 
 #include "containment/state.hpp"
@@ -11,8 +11,9 @@ class Switching {
 public:
     explicit Switching(State& state) : state_(state) {}
 
-    // All streams of the group on all its units: to its startup space, or refused. Nothing else of it is reachable
-    // when this returns without an error. Goes on after an error, and returns the first.
+    // All streams of the group on all its units: to its startup space, or refused. Nothing else of
+    // it is reachable when this returns without an error. Goes on after an error, and returns the
+    // first.
     Result<void> fall_back(GroupId group) noexcept;
     // From fallen back to the spaces of the object. After an error the group is fallen back again.
     Result<void> open(GroupId group, const Object& object) noexcept;

@@ -56,7 +56,8 @@ Containment::ObjectView view_of(const State& state, const Object& object) {
     if (const auto rounded = rounded_out(object.grants, {all_addresses}, object.granule_log2))
         for (const auto& piece : *rounded) opened += piece.range.length();
     view.exposed_by_rounding = opened - granted;
-    for (const Space* space : state.spaces.of(object.id)) view.table_frames += space->tables->table_frames();
+    for (const Space* space : state.spaces.of(object.id))
+        view.table_frames += space->tables->table_frames();
     return view;
 }
 

@@ -43,7 +43,8 @@ units::Progress Work::step(units::Budget& budget) noexcept {
     return units::Progress::done;
 }
 
-// What is refused up to now is attributed to the state it was refused in; then all groups are closed, then opened.
+// What is refused up to now is attributed to the state it was refused in; then all groups are
+// closed, then opened.
 void Work::open_groups() noexcept {
     drain_fully(*state_);
     Switching switching(*state_);
@@ -51,7 +52,8 @@ void Work::open_groups() noexcept {
     std::vector<ObjectId> left;
     for (const GroupId id : opening_) {
         GroupState& group = state_->groups.of(id);
-        const bool hand_over = group.last_owner && *group.last_owner != object.client && !group.quiet;
+        const bool hand_over =
+            group.last_owner && *group.last_owner != object.client && !group.quiet;
         if (hand_over) switching.bus_master_off(id);
         if (group.attached) left.push_back(*group.attached);
         group.moving = group.attached.has_value();
@@ -65,7 +67,8 @@ void Work::open_groups() noexcept {
             result_ = std::move(retired);
 }
 
-// The devices end with no owner: hardware failed, and what it opens cannot be said to be what was asked.
+// The devices end with no owner: hardware failed, and what it opens cannot be said to be what was
+// asked.
 void Work::give_up_groups() noexcept {
     Switching switching(*state_);
     Object& object = *state_->find(object_);
@@ -89,8 +92,10 @@ void Work::conclude() noexcept {
         auto& kept = state_->unconfirmed_memory;
         kept.insert(kept.end(), memory_.begin(), memory_.end());
         if (result_)
-            result_ = fail(EIO, "a unit did not confirm an earlier removal of this object; treat its memory as "
-                                "reachable until the device is reset");
+            result_ = fail(
+                EIO,
+                "a unit did not confirm an earlier removal of this object; treat its memory as "
+                "reachable until the device is reset");
     }
     memory_.clear();
     for (Object::InChange& change : object.in_change) change.over = true;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Work: a prepared change that is being carried out. Tables first, in steps; groups are attached only when every
-// table is complete. It belongs to its object and ends with it.
+// Work: a prepared change that is being carried out. Tables first, in steps; groups are attached
+// only when every table is complete. It belongs to its object and ends with it.
 #pragma once
 
 #include <memory>
@@ -20,10 +20,13 @@ public:
     // Groups to attach at the end, and the devices that were claimed for it.
     void then_open(std::vector<GroupId> groups, std::vector<DeviceIndex> claimed);
     // Client memory to let go when its removal is confirmed.
-    void then_release(std::vector<std::shared_ptr<HeldMemory>> memory) { memory_ = std::move(memory); }
+    void then_release(std::vector<std::shared_ptr<HeldMemory>> memory) {
+        memory_ = std::move(memory);
+    }
 
     units::Progress step(units::Budget& budget) noexcept;
-    // Gives back what was prepared: its object is being destroyed, which blocks and flushes everything of it.
+    // Gives back what was prepared: its object is being destroyed, which blocks and flushes
+    // everything of it.
     void cancel() noexcept;
     bool over() const { return state_ == nullptr; }
     const Result<void>& result() const { return result_; }

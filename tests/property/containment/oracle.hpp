@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Oracle: what every stream must reach, counted byte by byte from the rules alone. It shares no code with the
-// service: plain arrays over a small window of device addresses, granules of 16 and 64 bytes.
+// Oracle: what every stream must reach, counted byte by byte from the rules alone. It shares no
+// code with the service: plain arrays over a small window of device addresses, granules of 16 and
+// 64 bytes.
 #pragma once
 
 #include <array>
@@ -24,8 +25,8 @@ using Bytes = std::array<Cell, window_bytes>;
 struct OracleGroup {
     std::vector<unsigned> devices;
     std::vector<std::pair<unsigned, std::uint32_t>> streams;  // unit, stream
-    Bytes always{};                                           // identity, not rounded, protected bytes included
-    std::optional<unsigned> attached;                         // object
+    Bytes always{};                    // identity, not rounded, protected bytes included
+    std::optional<unsigned> attached;  // object
 };
 
 struct OracleObject {
@@ -75,7 +76,8 @@ struct Oracle {
         Bytes result = *rounded(groups[group].always, granule);
         for (std::uint64_t g = 0; g < window_bytes; g += granule) {
             bool cut = false;
-            for (std::uint64_t i = g; i < g + granule; ++i) cut = cut || protected_bytes.contains(window_start + i);
+            for (std::uint64_t i = g; i < g + granule; ++i)
+                cut = cut || protected_bytes.contains(window_start + i);
             for (std::uint64_t i = g; cut && i < g + granule; ++i) result[i] = {};
         }
         return result;
@@ -89,7 +91,8 @@ struct Oracle {
         const Bytes extra = always(group, unit_granule[unit]);
         for (std::uint64_t i = 0; i < window_bytes; ++i) {
             if (extra[i].access == 0) continue;
-            if (result[i].access != 0 && result[i].physical != extra[i].physical) return std::nullopt;
+            if (result[i].access != 0 && result[i].physical != extra[i].physical)
+                return std::nullopt;
             result[i] = {extra[i].physical, result[i].access | extra[i].access};
         }
         return result;
@@ -114,7 +117,8 @@ struct Oracle {
         if (!rounded(object.bytes, object.granule) || opens_protected(object)) return false;
         for (unsigned g = 0; g < groups.size(); ++g)
             for (const auto& [unit, stream] : groups[g].streams)
-                if ((groups[g].attached == id || more == g) && !reach(g, unit, object)) return false;
+                if ((groups[g].attached == id || more == g) && !reach(g, unit, object))
+                    return false;
         return true;
     }
 
@@ -124,7 +128,8 @@ struct Oracle {
         OracleObject& object = objects.at(id);
         object.devices.erase(device);
         bool any = false;
-        for (const unsigned member : groups[group_of[device]].devices) any = any || claimed.contains(member);
+        for (const unsigned member : groups[group_of[device]].devices)
+            any = any || claimed.contains(member);
         if (!any) groups[group_of[device]].attached.reset();
         if (object.devices.empty()) object.granule = 16;
     }

@@ -51,7 +51,8 @@ TEST_F(Devices, UnknownOrBehindNoUnitIsENOENT) {
 
 TEST_F(Devices, HostDevicesCannotBeOwned) {
     EXPECT_EQ(add(a, o, hosted), EBUSY);
-    EXPECT_NE(text(service->add_device(a, o, hosted)).find("driven by the host's kernel"), std::string::npos);
+    EXPECT_NE(text(service->add_device(a, o, hosted)).find("driven by the host's kernel"),
+              std::string::npos);
     EXPECT_EQ(service->view(DeviceIndex{4}).state, Containment::DeviceView::State::host);
 }
 
@@ -89,7 +90,9 @@ TEST_F(Devices, MovesGoOldThenStartupThenNew) {
     EXPECT_EQ(add(a, o, starter), 0);
     EXPECT_EQ(may(unit0, 24, 0x10000), "rw");
     EXPECT_EQ(may(unit0, 24, 0x50000), "rw");
-    machine.on_store = [&] { EXPECT_EQ(may(unit0, 24, 0x50000), "rw") << "startup DMA is never refused"; };
+    machine.on_store = [&] {
+        EXPECT_EQ(may(unit0, 24, 0x50000), "rw") << "startup DMA is never refused";
+    };
     EXPECT_EQ(add(a, second, starter), 0);
     machine.on_store = nullptr;
     EXPECT_EQ(may(unit0, 24, 0x10000), "-");
@@ -174,7 +177,8 @@ TEST_F(Devices, WildcardsAreAllOrNothingAndSkipHostStartupAndBridges) {
     EXPECT_TRUE(service->objects()[0].devices.empty());
     EXPECT_EQ(remove(b, twin), 0);
     EXPECT_EQ(add(a, o, PciQuery{0, 0, 4, std::nullopt}), ENOENT) << "the host's is no match";
-    EXPECT_EQ(add(a, o, PciQuery{0, 0, 3, std::nullopt}), ENOENT) << "startup mappings are no match";
+    EXPECT_EQ(add(a, o, PciQuery{0, 0, 3, std::nullopt}), ENOENT)
+        << "startup mappings are no match";
     EXPECT_EQ(add(a, o, PciQuery{0, 0, 6, std::nullopt}), ENOENT) << "nor a bridge";
     auto topology = small_machine();
     topology.devices[5].streams = {{UnitId{0}, StreamId{40}, {}}};
@@ -223,7 +227,8 @@ TEST_F(Devices, ACoarserUnitJudgesExistingGrantsAnew) {
     EXPECT_EQ(add(a, o, coarse), EINVAL) << "0x11000 and 0x90000 differ modulo 64 KiB";
     EXPECT_EQ(may(unit0, 8, 0x11000), "rw");
     EXPECT_EQ(may(unit0, 8, 0x12000), "-");
-    EXPECT_LE(machine.events.size(), events + 1) << "nothing but the end of a space that was never used";
+    EXPECT_LE(machine.events.size(), events + 1)
+        << "nothing but the end of a space that was never used";
     EXPECT_EQ(grant(a, o, 0x30000, page), 0);
     EXPECT_EQ(may(unit0, 8, 0x31000), "-") << "the granule is as it was";
 }
@@ -260,10 +265,12 @@ TEST_F(Devices, DeathIsBusMasterOffThenBlockThenResetThenRelease) {
     EXPECT_EQ(add(a, o, twin), 0);
     machine.events.clear();
     service->disconnect(a);
-    const std::vector<std::string> expected = {"bus-master-off", "bus-master-off", "block 0:16", "block 0:17",
-                                               "reset", "reset", "retire", "memory released"};
+    const std::vector<std::string> expected = {"bus-master-off", "bus-master-off", "block 0:16",
+                                               "block 0:17",     "reset",          "reset",
+                                               "retire",         "memory released"};
     ASSERT_EQ(machine.events.size(), expected.size());
-    for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_TRUE(machine.events[i].starts_with(expected[i])) << i;
+    for (std::size_t i = 0; i < expected.size(); ++i)
+        EXPECT_TRUE(machine.events[i].starts_with(expected[i])) << i;
     EXPECT_EQ(service->objects().size(), 1u);
     EXPECT_EQ(add(b, p, twin), 0);
     EXPECT_EQ(machine.count("bus-master-off"), 2u) << "it is quiet already";

@@ -62,7 +62,8 @@ TEST_F(Granting, RemovingOneOfTwoGrantsOfAPageLeavesItOpenForTheOther) {
     EXPECT_EQ(grant(a, o, 0x10100, 16), 0);
     const auto before = machine.events.size();
     EXPECT_EQ(grant(a, o, 0x10000, 16, Access::none), 0);
-    EXPECT_EQ(machine.events.size(), before) << "the page is open for the other grant: nothing to do";
+    EXPECT_EQ(machine.events.size(), before)
+        << "the page is open for the other grant: nothing to do";
     EXPECT_EQ(at(0x10000), "rw");
     EXPECT_EQ(grant(a, o, 0x10100, 16, Access::none), 0);
     EXPECT_EQ(at(0x10000), "-");
@@ -89,7 +90,8 @@ TEST_F(Granting, AddressAndTargetMustAgreeModuloTheGranule) {
 }
 
 TEST_F(Granting, JudgedOnTheResultOfTheWholeCall) {
-    auto repaired = translated(0x20000, page, 0x90010);  // disagrees, but the next piece replaces it
+    auto repaired =
+        translated(0x20000, page, 0x90010);  // disagrees, but the next piece replaces it
     repaired.pieces.push_back({iova(0x20000, page), PhysAddr{0x90000}});
     EXPECT_EQ(grant(a, o, repaired), 0);
 }
@@ -189,7 +191,8 @@ TEST_F(Granting, RemovalIsEIOWhenTheUnitDoesNotConfirmAndMemoryIsKept) {
 
 TEST_F(Granting, MemoryByFdIsLetGoOnlyAfterTheFlush) {
     auto by_fd = translated(0x20000, 2 * page, 0x90000);
-    by_fd.memory = std::make_shared<FakeMemory>(machine, std::vector{phys(0x90000, page), phys(0x91000, page)});
+    by_fd.memory = std::make_shared<FakeMemory>(
+        machine, std::vector{phys(0x90000, page), phys(0x91000, page)});
     EXPECT_EQ(grant(a, o, by_fd), 0);
     by_fd.memory.reset();
     EXPECT_TRUE(service->objects()[0].grants[0].by_fd);
@@ -209,14 +212,16 @@ TEST_F(Granting, MemoryByFdMustCoverItsGranules) {
 TEST_F(Granting, LimitsNameBytesAfterRoundingButNotMemoryByFd) {
     auto identity = somebody(7);
     identity.unlimited = false;
-    identity.limits = {{topology::PciAddress{0, 0, 2, 0}, Limit::Memory{phys(0x10000, 0x1800), read_write}},
-                       {topology::PciAddress{0, 0, 2, 0}, Limit::Memory{phys(0x20000, 0x1000), Access::read}}};
+    identity.limits = {
+        {topology::PciAddress{0, 0, 2, 0}, Limit::Memory{phys(0x10000, 0x1800), read_write}},
+        {topology::PciAddress{0, 0, 2, 0}, Limit::Memory{phys(0x20000, 0x1000), Access::read}}};
     const ClientId c = *service->connect(identity);
     const ObjectId p = object(c);
     EXPECT_EQ(add(c, p, coarse), EPERM);
     EXPECT_EQ(add(c, p, twin), 0);
     EXPECT_EQ(grant(c, p, 0x10000, page), 0);
-    EXPECT_EQ(grant(c, p, 0x11000, 0x100), EPERM) << "the granule ends at 0x12000, the limit at 0x11800";
+    EXPECT_EQ(grant(c, p, 0x11000, 0x100), EPERM)
+        << "the granule ends at 0x12000, the limit at 0x11800";
     EXPECT_EQ(grant(c, p, 0x20000, page), EPERM);
     EXPECT_EQ(grant(c, p, 0x20000, page, Access::read), 0);
     auto by_fd = translated(0x30000, page, 0x90000);
@@ -225,7 +230,9 @@ TEST_F(Granting, LimitsNameBytesAfterRoundingButNotMemoryByFd) {
 }
 
 TEST_F(Granting, QuotasArePerUser) {
-    build(small_machine(), {.objects_per_user = 2, .grants_per_user = 3, .table_frames_per_user = 1,
+    build(small_machine(), {.objects_per_user = 2,
+                            .grants_per_user = 3,
+                            .table_frames_per_user = 1,
                             .connections_per_user = 2});
     const ClientId x = client(1), y = client(2);
     EXPECT_EQ(service->connect(somebody(3)).error().code, EDQUOT);
@@ -252,14 +259,18 @@ TEST_F(Granting, ALargeGrantIsOpenedInSteps) {
     auto operation = service->change_grants(a, o, many);
     ASSERT_TRUE(operation);
     int steps = 1;
-    for (units::Budget budget{2}; (*operation)->step(budget) == units::Progress::more; budget.tables = 2) ++steps;
+    for (units::Budget budget{2}; (*operation)->step(budget) == units::Progress::more;
+         budget.tables = 2)
+        ++steps;
     EXPECT_GE(steps, 4);
     EXPECT_TRUE((*operation)->result());
     EXPECT_EQ(at(0x170000), "rw");
 }
 
 TEST_F(Granting, ADroppedOperationIsFinishedByTheNextCallOnItsObject) {
-    { auto dropped = service->change_grants(a, o, request(0x10000, page)); }
+    {
+        auto dropped = service->change_grants(a, o, request(0x10000, page));
+    }
     EXPECT_EQ(at(0x10000), "-");
     EXPECT_EQ(grant(a, o, 0x20000, page), 0);
     EXPECT_EQ(at(0x10000), "rw");

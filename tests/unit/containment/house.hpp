@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A small machine with everything the rules speak of, and short words for using it.
 //
-//   pci 00:01.0  alone, unit 0            pci 00:02.0 + 00:02.1  one group that shares a stream, unit 0
-//   pci 00:03.0  startup + reserved, unit 0     pci 00:04.0  the host's
-//   pci 00:05.0  behind no unit           pci 00:06.0  a bridge
-//   mem 0xa00000 unit 1 (64 KiB granules)       mem 0xb00000,0x1000 on both units
+//   pci 00:01.0  alone, unit 0            pci 00:02.0 + 00:02.1  one group that shares a stream,
+//   unit 0 pci 00:03.0  startup + reserved, unit 0     pci 00:04.0  the host's pci 00:05.0  behind
+//   no unit           pci 00:06.0  a bridge mem 0xa00000 unit 1 (64 KiB granules)       mem
+//   0xb00000,0x1000 on both units
 #pragma once
 
 #include "tests/unit/containment/fake_unit.hpp"
@@ -12,8 +12,8 @@
 namespace smmu::containment::testing {
 
 inline constexpr std::uint64_t KiB = 1024, page = 4 * KiB;
-inline const PciQuery alone{0, 0, 1, 0}, twin{0, 0, 2, 0}, other_twin{0, 0, 2, 1}, starter{0, 0, 3, 0},
-    hosted{0, 0, 4, 0}, stray{0, 0, 5, 0};
+inline const PciQuery alone{0, 0, 1, 0}, twin{0, 0, 2, 0}, other_twin{0, 0, 2, 1},
+    starter{0, 0, 3, 0}, hosted{0, 0, 4, 0}, stray{0, 0, 5, 0};
 inline const MmioQuery coarse{PhysAddr{0xa00000}, 0}, both{PhysAddr{0xb00000}, 0};
 
 inline PhysRange phys(std::uint64_t first, std::uint64_t length) {
@@ -23,8 +23,8 @@ inline IovaRange iova(std::uint64_t first, std::uint64_t length) {
     return *IovaRange::from_length(Iova{first}, length);
 }
 
-inline topology::Device pci_device(unsigned device, unsigned function, std::vector<topology::Stream> streams,
-                                   std::uint32_t group) {
+inline topology::Device pci_device(unsigned device, unsigned function,
+                                   std::vector<topology::Stream> streams, std::uint32_t group) {
     topology::Device made;
     made.id = topology::PciAddress{0, 0, std::uint8_t(device), std::uint8_t(function)};
     made.streams = std::move(streams);
@@ -76,7 +76,8 @@ inline topology::Topology small_machine() {
     m.groups.resize(8);
     for (std::size_t i = 0; i < m.devices.size(); ++i)
         m.groups[raw(m.devices[i].group)].devices.push_back(DeviceIndex(std::uint32_t(i)));
-    m.protected_memory = {{phys(0xfed90000, 0x1000), "registers of unit0"}, {phys(0x51800, 0x100), "table memory"}};
+    m.protected_memory = {{phys(0xfed90000, 0x1000), "registers of unit0"},
+                          {phys(0x51800, 0x100), "table memory"}};
     return m;
 }
 
@@ -97,6 +98,7 @@ public:
         service.reset();
         EXPECT_EQ(machine.plans, 0) << "a plan was neither carried out nor given back";
         EXPECT_EQ(machine.count("RELEASED WHILE REACHABLE"), 0u);
+        EXPECT_EQ(machine.count("RETIRED WHILE ATTACHED"), 0u);
     }
     void build(topology::Topology topology, Policy policy = {}) {
         service.reset();
@@ -107,12 +109,15 @@ public:
         unit0->capabilities_.never_grantable = iova(0xfee00000, 0x100000);
         drivers[0].driver.reset(unit0);
         drivers[1].driver.reset(unit1);
-        service = std::make_unique<Containment>(std::move(topology), std::move(drivers), control, clock, policy);
+        service = std::make_unique<Containment>(std::move(topology), std::move(drivers), control,
+                                                clock, policy);
         for (const auto& result : service->take_over()) EXPECT_TRUE(result) << result.error().text;
     }
 
     ClientId client(pid_t pid, uid_t uid = 1000) { return *service->connect(somebody(pid, uid)); }
-    ObjectId object(ClientId owner, bool manual = false) { return *service->create_object(owner, manual); }
+    ObjectId object(ClientId owner, bool manual = false) {
+        return *service->create_object(owner, manual);
+    }
 
     static int run(Result<std::unique_ptr<Operation>> operation) {
         if (!operation) return operation.error().code;
@@ -132,14 +137,15 @@ public:
         const auto result = service->destroy_object(owner, which);
         return result ? 0 : result.error().code;
     }
-    static GrantRequest request(std::uint64_t address, std::uint64_t length, Access access = read_write) {
+    static GrantRequest request(std::uint64_t address, std::uint64_t length,
+                                Access access = read_write) {
         GrantRequest made;
         made.pieces = {{iova(address, length), PhysAddr{address}}};
         made.access = access;
         return made;
     }
-    static GrantRequest translated(std::uint64_t address, std::uint64_t length, std::uint64_t target,
-                                   Access access = read_write) {
+    static GrantRequest translated(std::uint64_t address, std::uint64_t length,
+                                   std::uint64_t target, Access access = read_write) {
         GrantRequest made;
         made.pieces = {{iova(address, length), PhysAddr{target}}};
         made.access = access;
@@ -149,7 +155,8 @@ public:
     int grant(ClientId owner, ObjectId to, GrantRequest what) {
         return run(service->change_grants(owner, to, std::move(what)));
     }
-    int grant(ClientId owner, ObjectId to, std::uint64_t address, std::uint64_t length, Access access = read_write) {
+    int grant(ClientId owner, ObjectId to, std::uint64_t address, std::uint64_t length,
+              Access access = read_write) {
         return grant(owner, to, request(address, length, access));
     }
     // "rw", "r", "w" or "-": what a stream may do at an address.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Patterns: how the drivers that exist use the library, as far as it shows at this level. Each test is named after
-// the habit.
+// Patterns: how the drivers that exist use the library, as far as it shows at this level. Each test
+// is named after the habit.
 #include "tests/unit/containment/house.hpp"
 
 namespace smmu::containment::testing {
@@ -90,7 +90,8 @@ TEST_F(Pattern, Pattern09_RepeatedAddsAndNonsenseRemovals) {
     EXPECT_EQ(grant(c, o, 0xdeadbeefcafef00d, 17, Access::none), 0);
     EXPECT_EQ(grant(c, o, 0, 1, Access::none), 0);
     EXPECT_EQ(may(unit0, 8, 0x10000), "rw");
-    EXPECT_EQ(grant(c, o, GrantRequest{{}, read_write, false, nullptr}), 0) << "no entries: nothing done";
+    EXPECT_EQ(grant(c, o, GrantRequest{{}, read_write, false, nullptr}), 0)
+        << "no entries: nothing done";
 }
 
 TEST_F(Pattern, Pattern10_RemovalWorksOnRangesNotOnEntries) {
@@ -127,7 +128,8 @@ TEST_F(Pattern, Pattern14_SeveralProcessesWithSeveralObjects) {
     EXPECT_EQ(grant(d, d1, 0x30000, page), 0);
     EXPECT_EQ(may(unit0, 8, 0x10000) + may(unit0, 8, 0x20000) + may(unit0, 8, 0x30000), "rw--");
     EXPECT_EQ(may(unit0, 16, 0x10000) + may(unit0, 16, 0x20000) + may(unit0, 16, 0x30000), "-rw-");
-    EXPECT_EQ(may(unit0, 100, 0x10000) + may(unit0, 100, 0x20000) + may(unit0, 100, 0x30000), "--rw");
+    EXPECT_EQ(may(unit0, 100, 0x10000) + may(unit0, 100, 0x20000) + may(unit0, 100, 0x30000),
+              "--rw");
 }
 
 }  // namespace

@@ -18,7 +18,8 @@ public:
         own = *service->open_reader(a);
     }
     // One refused access and the record it becomes.
-    Transgression refused(std::uint32_t stream, std::uint64_t address, Access access = Access::write) {
+    Transgression refused(std::uint32_t stream, std::uint64_t address,
+                          Access access = Access::write) {
         EXPECT_FALSE(unit0->dma(StreamId{stream}, Iova{address}, access));
         service->drain();
         const auto record = reader->next();
@@ -94,7 +95,8 @@ TEST_F(Refusals, InChangeWhileAGrantIsWidenedUntilTheNextDrain) {
     units::Budget budget;
     EXPECT_EQ((*widening)->step(budget), units::Progress::done);
     service->drain();
-    EXPECT_EQ(reader->next()->transgression.cause, Cause::in_change) << "refused meanwhile, drained afterwards";
+    EXPECT_EQ(reader->next()->transgression.cause, Cause::in_change)
+        << "refused meanwhile, drained afterwards";
     units::Refusal stale;
     stale.stream = StreamId{8};
     stale.address = Iova{0x10000};
@@ -150,13 +152,15 @@ TEST_F(Refusals, AWaitingRecordAbsorbsRepeats) {
 }
 
 TEST_F(Refusals, OneDeviceHolds16SlotsAndTheLossIsSaidOnce) {
-    for (std::uint64_t i = 0; i < 20; ++i) unit0->dma(StreamId{8}, Iova{0x10000 + i * 2 * page}, Access::write);
+    for (std::uint64_t i = 0; i < 20; ++i)
+        unit0->dma(StreamId{8}, Iova{0x10000 + i * 2 * page}, Access::write);
     service->drain();
     EXPECT_TRUE(own->next()->dropped_before);
     int records = 1;
     while (auto record = own->next()) {
         EXPECT_FALSE(record->dropped_before);
-        EXPECT_EQ(record->transgression.address, Iova{0x10000 + std::uint64_t(records) * 2 * page}) << "oldest first";
+        EXPECT_EQ(record->transgression.address, Iova{0x10000 + std::uint64_t(records) * 2 * page})
+            << "oldest first";
         ++records;
     }
     EXPECT_EQ(records, 16);
@@ -204,7 +208,8 @@ TEST_F(Refusals, ACallbackWhenAnEmptyReaderGetsARecord) {
     refused(8, 0x10000);
     refused(8, 0x20000);
     EXPECT_EQ(calls, 1);
-    while (own->next()) {}
+    while (own->next()) {
+    }
     refused(8, 0x30000);
     EXPECT_EQ(calls, 2);
 }
@@ -236,7 +241,8 @@ TEST_F(Refusals, AStormIsMutedAndUnmutedByTime) {
 }
 
 TEST_F(Refusals, AStormOfABlockedDeviceIsMutedByItsBlock) {
-    for (std::uint64_t i = 0; i < Storms::overflow_refusals; ++i) unit0->dma(StreamId{16}, Iova{0}, Access::read);
+    for (std::uint64_t i = 0; i < Storms::overflow_refusals; ++i)
+        unit0->dma(StreamId{16}, Iova{0}, Access::read);
     unit0->lost = 1;
     service->drain();
     EXPECT_TRUE(unit0->muted.contains(StreamId{16}));
