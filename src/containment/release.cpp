@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "containment/refusals.hpp"
 #include "containment/switching.hpp"
 #include "containment/work.hpp"
 
@@ -42,8 +43,14 @@ Result<void> release_objects(State& state, std::span<const ObjectId> objects,
         if (result && !next) result = std::move(next);
     };
     const std::vector<GroupId> groups = groups_of(state, objects);
-    if (ending == Ending::by_death)
+    // What was refused until now is this owner's. Of a dead one only what a single look finds: its memory
+    // may be somebody else's already.
+    if (ending == Ending::by_death) {
         for (const GroupId group : groups) switching.bus_master_off(group);
+        if (!groups.empty()) (void)drain_once(state);
+    } else {
+        drain_fully(state);
+    }
     for (const GroupId group : groups) keep(switching.fall_back(group));
     if (ending == Ending::by_death)
         for (const GroupId group : groups) switching.reset(group);
@@ -64,6 +71,7 @@ Result<void> release_objects(State& state, std::span<const ObjectId> objects,
 Result<void> release_device(State& state, DeviceIndex index) noexcept {
     Object& object = *state.find(*state.groups.device(index).object);
     finish(object);
+    drain_fully(state);  // what was refused until now is this owner's
     state.groups.device(index).object.reset();
     object.devices.erase(index);
     Switching switching(state);

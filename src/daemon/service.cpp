@@ -167,13 +167,14 @@ bool Service::look_for_refusals() noexcept {
     return more;
 }
 
-std::optional<Stop> Service::recheck() noexcept {
+std::optional<Service::Change> Service::recheck() noexcept {
     std::string changes;
     for (const Error& change : containment_->recheck()) changes += "\n  " + change.text;
     if (changes.empty()) return std::nullopt;
-    return Stop{ExitStatus::not_contained,
-                "NOT CONTAINED: a unit no longer is what was written to it; it was stopped. Start the service again to "
-                "take it over:" + changes};
+    const bool contained = std::ranges::none_of(outcomes_, [](const UnitOutcome& outcome) {
+        return outcome.programmed && outcome.driver->state() != units::UnitState::containing;
+    });
+    return Change{contained, "a unit was no longer what had been written to it:" + changes};
 }
 
 void Service::leave() noexcept {

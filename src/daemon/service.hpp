@@ -38,8 +38,13 @@ public:
 
     // Fetches refusals and does what time brings. True: there is more to fetch.
     bool look_for_refusals() noexcept;
-    // Nothing, or why the service must not go on.
-    std::optional<Stop> recheck() noexcept;
+    // Compares the units with what was written to them. What was changed behind the service's back was stopped and
+    // taken over again; `contained` is false where that did not succeed: the service must not go on.
+    struct Change {
+        bool contained;
+        std::string text;
+    };
+    std::optional<Change> recheck() noexcept;
     void leave() noexcept;
 
     // Sessions came, went or changed something: whether refusals are worth looking for often may have changed.

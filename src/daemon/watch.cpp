@@ -4,6 +4,8 @@
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
+#include <cstdio>
+
 namespace smmu::daemon {
 
 namespace {
@@ -43,8 +45,13 @@ int Watch::on_look(sd_event_source* source, std::uint64_t, void* data) {
 int Watch::on_recheck(sd_event_source* source, std::uint64_t, void* data) {
     Watch& watch = *static_cast<Watch*>(data);
     watch.server_.sweep();
-    watch.stop_ = watch.service_.recheck();
-    if (watch.stop_) return sd_event_exit(watch.loop_, int(watch.stop_->status));
+    if (const auto change = watch.service_.recheck()) {
+        std::fprintf(stderr, SD_CRIT "smmuman: %s\n", change->text.c_str());
+        if (!change->contained) {
+            watch.stop_ = Stop{ExitStatus::not_contained, "NOT CONTAINED: clients are blocked, the service ends"};
+            return sd_event_exit(watch.loop_, int(watch.stop_->status));
+        }
+    }
     sd_notify(0, "WATCHDOG=1");
     return sd_event_source_set_time_relative(source, microseconds(recheck_period));
 }
