@@ -53,9 +53,7 @@ int show(const View& view, bool json) {
     if (!report::from_json(*document, status, why)) return complain("the service's answer makes no sense: " + why);
     const cli::Style style{.colour = std::getenv("NO_COLOR") == nullptr && isatty(STDOUT_FILENO) != 0};
     std::fputs((json ? *document + '\n' : view.text(status, style)).c_str(), stdout);
-    for (const report::Unit& unit : status.units)
-        if (unit.state != "contained") return not_contained;
-    return contained;
+    return report::all_contained(status) ? contained : not_contained;
 }
 
 }  // namespace

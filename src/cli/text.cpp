@@ -27,16 +27,10 @@ std::string streams_text(const report::Device& device) {
 
 std::string range_text(std::uint64_t first, std::uint64_t last) { return fmt::format("{:#x}-{:#x}", first, last); }
 
-bool sound(const report::Status& status) {
-    for (const report::Unit& unit : status.units)
-        if (unit.state != "contained") return false;
-    return true;
-}
-
 }  // namespace
 
 std::string status_text(const report::Status& status, Style style) {
-    std::string text = coloured(report::headline(status), sound(status) ? "32" : "31", style) + '\n';
+    std::string text = coloured(report::headline(status), report::all_contained(status) ? "32" : "31", style) + '\n';
     text += fmt::format("smmuman {} on {} · contained after {:.1f} ms · interrupts {} · tables {} of {} KiB\n",
                         status.version, status.platform, double(status.start_us) / 1000.0,
                         status.interrupts_forgeable ? "forgeable" : "remapped", status.table_bytes_used >> 10,

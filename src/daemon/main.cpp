@@ -15,6 +15,7 @@
 #include "daemon/config_file.hpp"
 #include "daemon/server.hpp"
 #include "daemon/service.hpp"
+#include "daemon/supported.hpp"
 #include "daemon/version.hpp"
 #include "daemon/watch.hpp"
 #include "protocol/limits.hpp"
@@ -45,9 +46,12 @@ void print_help() {
 
 Started<config::Configuration> configure(std::span<const std::string> words) {
     config::ParseResult parsed = config::parse(words, read_config_file, config::Edition::plain);
-    if (parsed.errors.empty()) return std::move(parsed.configuration);
+    std::vector<std::string> lines;
+    for (const config::ConfigError& error : parsed.errors) lines.push_back(error.line());
+    if (lines.empty()) lines = unsupported_words(parsed.configuration);
+    if (lines.empty()) return std::move(parsed.configuration);
     std::string text = "NOT CONTAINED: nothing was touched, because of the configuration:";
-    for (const config::ConfigError& error : parsed.errors) text += "\n  " + error.line();
+    for (const std::string& line : lines) text += "\n  " + line;
     return stop(ExitStatus::configuration, std::move(text));
 }
 

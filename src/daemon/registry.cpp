@@ -16,7 +16,8 @@ Result<std::unique_ptr<platform::Platform>> open_platform(const config::Platform
 Result<std::unique_ptr<units::IommuUnit>> open_unit(const topology::Unit& unit, const UnitParts& parts) {
     switch (unit.kind) {
         case topology::UnitKind::vtd:
-            return units::vtd::open(parts.platform, unit.registers, parts.arena, parts.tables, parts.clock);
+            return units::vtd::open(parts.platform, unit.registers, parts.arena, parts.tables, parts.clock,
+                                    unit.host_address_bits);
         default:
             return fail(ENOTSUP, fmt::format("{} ({}): this build does not drive units of kind {}", unit.name,
                                              unit.origin.text, topology::name(unit.kind)));

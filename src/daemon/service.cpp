@@ -60,10 +60,16 @@ std::vector<containment::DrivenUnit> Service::open_units() {
     for (const topology::Unit& unit : machine_.topology.units) {
         UnitOutcome& outcome = outcomes_.emplace_back();
         outcome.accepted = configuration_.accepts_uncontained(unit.registers.first);
+        outcome.silent = !unit.answers;
+        driven.emplace_back();
+        if (outcome.silent) continue;
         auto opened = open_unit(unit, parts);
-        if (!opened) outcome.problem = opened.error().text;
-        if (opened) outcome.driver = opened->get();
-        driven.push_back({opened ? std::move(*opened) : nullptr});
+        if (!opened) {
+            outcome.problem = opened.error().text;
+            continue;
+        }
+        outcome.driver = opened->get();
+        driven.back().driver = std::move(*opened);
     }
     return driven;
 }
@@ -72,14 +78,15 @@ void Service::take_units_over() {
     const auto results = containment_->take_over();
     for (std::size_t i = 0; i < results.size(); ++i) {
         UnitOutcome& outcome = outcomes_[i];
-        if (!outcome.problem.empty()) continue;
+        if (!outcome.problem.empty() || outcome.silent) continue;
         outcome.programmed = results[i].has_value();
         if (results[i])
             outcome.take_over = *results[i];
         else
             outcome.problem = results[i].error().text;
     }
-    const bool all = std::ranges::all_of(outcomes_, &UnitOutcome::programmed);
+    const bool all = std::ranges::all_of(
+        outcomes_, [](const UnitOutcome& outcome) { return outcome.programmed || outcome.silent; });
     if (all && machine_.arena->continued()) retire_earlier_generations();
 }
 
@@ -87,6 +94,7 @@ void Service::take_units_over() {
 // not be taken over nothing is: that one may still walk it.
 void Service::retire_earlier_generations() {
     for (std::uint32_t i = std::uint32_t(outcomes_.size()); i-- > 0;) {
+        if (outcomes_[i].driver == nullptr) continue;
         memory::Invalidator* caches = outcomes_[i].driver->caches();
         if (caches == nullptr) continue;
         memory::Gather everything;
@@ -135,9 +143,10 @@ Result<ClientId> Service::connect(int socket, const protocol::Peer& peer) {
 
 std::string Service::summary() const {
     const auto programmed = std::ranges::count(outcomes_, true, &UnitOutcome::programmed);
+    const auto known = std::ranges::count(outcomes_, false, &UnitOutcome::silent);
     const auto outside = std::ranges::count_if(machine_.topology.devices,
                                                [](const topology::Device& d) { return d.streams.empty(); });
-    return fmt::format("contained {} of {} units, {} devices behind no unit, {:.1f} ms", programmed, outcomes_.size(),
+    return fmt::format("contained {} of {} units, {} devices behind no unit, {:.1f} ms", programmed, known,
                        outside, milliseconds(start_time_));
 }
 
@@ -153,7 +162,7 @@ std::string Service::status_json() const {
     for (std::size_t i = 0; i < outcomes_.size(); ++i) {
         const UnitOutcome& outcome = outcomes_[i];
         report::Unit& unit = status.units[i];
-        if (!outcome.programmed) unit.state = "not programmed";
+        if (!outcome.programmed) unit.state = outcome.silent ? "no answer" : "not programmed";
         if (!outcome.problem.empty()) unit.problem = outcome.problem;
         unit.take_over_us = std::uint64_t(outcome.take_over.took.count() / 1000);
         unit.pause_us = std::uint64_t(outcome.take_over.pause.count() / 1000);

@@ -60,6 +60,7 @@ private:
         units::IommuUnit* driver = nullptr;  // containment owns it
         bool programmed = false;
         bool accepted = false;  // configuration says: start without it
+        bool silent = false;    // nothing answers there: it does not count
     };
 
     Service(config::Configuration configuration, Clock& clock, Machine machine);

@@ -23,12 +23,22 @@ std::string amount(std::uint64_t bytes) {
     return fmt::format("{} bytes", bytes);
 }
 
+auto units_in_state(const Status& status, const char* state) {
+    return std::ranges::count(status.units, std::string(state), &Unit::state);
+}
+auto units_that_count(const Status& status) {
+    return std::ssize(status.units) - units_in_state(status, "no answer");
+}
+
 }  // namespace
 
+bool all_contained(const Status& status) {
+    return units_in_state(status, "contained") == units_that_count(status);
+}
+
 std::string headline(const Status& status) {
-    const auto contained = std::ranges::count(status.units, std::string("contained"), &Unit::state);
-    std::string text = fmt::format("{} of {} units contained · {} devices", contained, status.units.size(),
-                                   status.devices.size());
+    std::string text = fmt::format("{} of {} units contained · {} devices", units_in_state(status, "contained"),
+                                   units_that_count(status), status.devices.size());
     const char* separator = ": ";
     for (const char* state : {"contained", "host", "blocked", "behind no unit"}) {
         const auto count = std::ranges::count(status.devices, std::string(state), &Device::state);

@@ -23,7 +23,7 @@ struct NamedValue {
 
 struct Unit {
     std::string name, kind, registers, origin;
-    std::string state;  // "contained", "failed", "not programmed", "no answer"
+    std::string state;  // "contained", "failed", "not programmed", "no answer" (not there: does not count)
     std::string version, mode, found, problem;
     bool interrupts_remapped = false;
     std::uint64_t take_over_us = 0, pause_us = 0;
@@ -104,6 +104,8 @@ std::string to_json(const Event& event);  // one line
 // Nothing when the text is not what to_json writes; `why` says what is wrong with it.
 bool from_json(const std::string& text, Status& status, std::string& why);
 
+// Every unit that is there refuses what was not granted.
+bool all_contained(const Status& status);
 // "3 of 3 units contained · 12 devices: 9 contained, 1 host, 2 blocked · 66 MiB opened by firmware"
 std::string headline(const Status& status);
 

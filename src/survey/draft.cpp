@@ -113,7 +113,7 @@ void Draft::add_firmware_units() {
         const PhysAddr base = drhd.registers.first;
         topology_.units.push_back({UnitKind::vtd, fmt::format("vtd@{:x}", base.value),
                                    registers_at(base, drhd.registers.length()), drhd.segment, true,
-                                   drhd.origin});
+                                   drhd.origin, std::min(dmar_->host_address_width, 52u)});
     }
     if (!topology_.units.empty() && !user_.wants(UnitKind::vtd))
         finding("unit-kind-not-asked-for", Severity::warning, {"DMAR"},

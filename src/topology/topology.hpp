@@ -38,6 +38,7 @@ struct Unit {
     std::uint16_t segment = 0;
     bool answers = true;  // false: nothing there (finding)
     Origin origin;
+    unsigned host_address_bits = 52;  // the machine has physical addresses below 2^this, as firmware says
 };
 
 struct Stream {

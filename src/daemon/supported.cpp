@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/supported.hpp"
+
+#include <fmt/format.h>
+
+#include "topology/topology.hpp"
+
+namespace smmu::daemon {
+
+std::vector<std::string> unsupported_words(const config::Configuration& configuration) {
+    std::vector<std::string> lines;
+    const auto refuse = [&](const config::Origin& origin, std::string text) {
+        lines.push_back(fmt::format("{}: {}", origin.text, text));
+    };
+    for (const config::SupportModule& module : configuration.modules)
+        if (module.kind != topology::UnitKind::vtd)
+            refuse(module.origin, "this build drives units of kind vtd only; leave the word out");
+    for (const config::UnitEntry& unit : configuration.units)
+        if (unit.kind != topology::UnitKind::vtd)
+            refuse(unit.origin, fmt::format("unit {} is of a kind this build does not drive", unit.name));
+    for (const config::UnclaimedEntry& entry : configuration.unclaimed)
+        if (entry.bypass)
+            refuse(entry.origin, "VT-d units refuse what no known device sends; `unclaimed bypass` cannot be honoured");
+    if (configuration.trial.origin && configuration.trial.value.count() != 0)
+        refuse(*configuration.trial.origin, "this build cannot go back by itself; leave `trial` out");
+    if (configuration.safety.value == config::Safety::required)
+        refuse(configuration.safety.origin.value_or(config::Origin{"default"}),
+               "`safety required` needs the safety edition (smmuman-safety), which this build is not");
+    return lines;
+}
+
+}  // namespace smmu::daemon

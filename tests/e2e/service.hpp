@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+// Service: the real smmuman on a board, as a process that cannot outlive the test. What it says on
+// standard error is kept in a file; every wait has a deadline.
+//
+//   auto service = test::Service::start(*board, {"smmu", "vtd"});
+//   ASSERT_TRUE(service) << service.error().text;
+//   service->end(SIGTERM);
+#pragma once
+
+#include <sys/prctl.h>
+#include <sys/stat.h>
+
+#include <atomic>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "report/status.hpp"
+#include "tests/board/board_fixture.hpp"
+
+namespace smmu::test {
+
+inline constexpr Nanoseconds patience = std::chrono::seconds(20);  // sanitizers, loaded machines
+
+// A program of the build, with its output in a file of the board's directory.
+class Program {
+public:
+    static Program start(const std::string& name, std::span<const std::string> words,
+                         const std::string& output) {
+        std::vector<std::string> line = {SMMU_BINARY_DIR "/bin/" + name};
+        line.insert(line.end(), words.begin(), words.end());
+        std::vector<char*> pointers;
+        for (std::string& word : line) pointers.push_back(word.data());
+        pointers.push_back(nullptr);
+        const UniqueFd file(open(output.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+        const pid_t parent = getpid();
+        Program program;
+        program.pid_ = fork();
+        if (program.pid_ == 0) {
+            prctl(PR_SET_PDEATHSIG, SIGKILL);
+            if (getppid() != parent) _exit(127);
+            dup2(file.get(), STDOUT_FILENO);
+            dup2(file.get(), STDERR_FILENO);
+            close_range(3, ~0u, 0);
+            execv(pointers[0], pointers.data());
+            _exit(127);
+        }
+        return program;
+    }
+    Program() = default;
+    Program(Program&& other) noexcept
+        : pid_(std::exchange(other.pid_, 0)), status_(other.status_) {}
+    Program& operator=(Program&& other) noexcept {
+        end(SIGKILL);
+        pid_ = std::exchange(other.pid_, 0);
+        status_ = other.status_;
+        return *this;
+    }
+    ~Program() { end(SIGKILL); }
+
+    pid_t pid() const { return pid_; }
+    // Its exit status (128 + the signal that ended it); nothing when it runs on after `time`.
+    std::optional<int> wait_for_end(Nanoseconds time = patience) {
+        const Instant deadline = std::chrono::steady_clock::now() + time;
+        while (pid_ > 0) {
+            int status = 0;
+            if (waitpid(pid_, &status, WNOHANG) == pid_) {
+                pid_ = 0;
+                status_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+            } else if (std::chrono::steady_clock::now() > deadline) {
+                return std::nullopt;
+            } else {
+                usleep(1000);
+            }
+        }
+        return status_;
+    }
+    std::optional<int> end(int signal) {
+        if (pid_ > 0) kill(pid_, signal);
+        return wait_for_end();
+    }
+
+private:
+    pid_t pid_ = 0;
+    std::optional<int> status_;
+};
+
+// A program run to its end: exit status (-1: it did not end in time) and everything it printed.
+struct Ran {
+    int status;
+    std::string output;
+};
+inline Ran run(const BoardProcess& board, const std::string& name,
+               const std::vector<std::string>& words) {
+    static std::atomic<int> number;
+    const std::string output = fmt::format("{}/{}.{}.out", board.directory(), name, ++number);
+    Program program = Program::start(name, words, output);
+    const auto status = program.wait_for_end();
+    return {status.value_or(-1), contents(output)};
+}
+
+class Service {
+public:
+    // The words that every service of a test begins with.
+    static std::vector<std::string> words(const BoardProcess& board,
+                                          const std::vector<std::string>& further) {
+        std::vector<std::string> all = {"platform", "board",   board.socket(),
+                                        "socket",   socket(board), "foreground"};
+        all.insert(all.end(), further.begin(), further.end());
+        return all;
+    }
+    static std::string socket(const BoardProcess& board) {
+        return board.directory() + "/smmuman.sock";
+    }
+
+    // Ready: the hardware contains and the socket answers.
+    static Result<Service> start(const BoardProcess& board,
+                                 const std::vector<std::string>& further = {"smmu", "vtd"}) {
+        static std::atomic<int> number;
+        chmod(board.directory().c_str(), 0711);  // other users connect too
+        Service service;
+        service.said_ = fmt::format("{}/smmuman.{}.err", board.directory(), ++number);
+        setenv("SMMUMAN_SOCKET", socket(board).c_str(), 1);
+        service.program_ = Program::start("smmuman", words(board, further), service.said_);
+        const Instant deadline = std::chrono::steady_clock::now() + patience;
+        while (service.said().find("contained ") == std::string::npos) {
+            if (const auto status = service.program_.wait_for_end(Nanoseconds{0}))
+                return fail(EIO, fmt::format("the service ended with {}: {}", *status,
+                                             service.said()));
+            if (std::chrono::steady_clock::now() > deadline)
+                return fail(ETIMEDOUT, "the service is not ready in time: " + service.said());
+            usleep(2000);
+        }
+        return service;
+    }
+
+    std::string said() const { return contents(said_); }
+    pid_t pid() const { return program_.pid(); }
+    bool alive() { return pid() > 0 && !program_.wait_for_end(Nanoseconds{0}); }
+    std::optional<int> end(int signal) { return program_.end(signal); }
+    std::optional<int> wait_for_end() { return program_.wait_for_end(); }
+
+    // What the service says of itself, by way of smmuctl.
+    static report::Status status(const BoardProcess& board) {
+        report::Status status;
+        std::string why = "smmuctl";
+        const Ran ran = run(board, "smmuctl", {"--socket", socket(board), "--json", "status"});
+        if (ran.status < 0 || !report::from_json(ran.output, status, why))
+            throw std::runtime_error("no status: " + why + " " + ran.output);
+        return status;
+    }
+
+private:
+    Program program_;
+    std::string said_;
+};
+
+}  // namespace smmu::test
