@@ -15,7 +15,7 @@ namespace smmu::cli {
 
 Result<std::string> query_status() {
     if (smmu_init(0) != 0) return fail(errno, smmu_strerror_last());
-    const auto document = client::query(protocol::View::status, "");
+    const auto document = client::query(protocol::View::status);
     smmu_fini();
     if (!document) return std::unexpected(protocol::to_error(document.error()));
 

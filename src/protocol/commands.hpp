@@ -52,7 +52,7 @@ inline constexpr std::array commands{
     command<WakeChannelRequest>(Opcode::wake_channel, "wake_channel", 0, 1, 1),
     command<EventsRequest, EventsReply>(Opcode::events, "events"),
     command<DeviceDescriptorRequest>(Opcode::device_descriptor, "device_descriptor", 0, 0, 0, 1),
-    command<QueryRequest>(Opcode::query, "query", argument_limit, 0, 0, 1),
+    command<QueryRequest>(Opcode::query, "query", 0, 0, 0, 1),
 };
 
 // nullptr for an opcode that does not exist.

@@ -14,7 +14,6 @@ inline constexpr std::size_t packet_limit = 32 * 1024;  // bytes of one packet, 
 inline constexpr std::size_t descriptors_per_packet =
     4;                                              // received at most; a command wants 0 or 1
 inline constexpr std::size_t text_limit = 256;      // bytes of the sentence of a failure
-inline constexpr std::size_t argument_limit = 256;  // bytes of a query's argument
 
 inline constexpr std::uint32_t inline_entries = 1024;  // ranges inside a packet; more go by memfd
 inline constexpr std::uint32_t entries_limit = 1'048'576;  // ranges of one call

@@ -183,18 +183,8 @@ struct DeviceDescriptorRequest {
 };
 // One descriptor in the reply.
 
-enum class View : std::uint32_t {
-    status = 0,
-    units = 1,
-    devices = 2,
-    objects = 3,
-    mappings = 4,
-    topology = 5,
-    events = 6,
-};
-inline constexpr std::uint32_t view_count = 7;
-// The payload is an argument that narrows the view (at most argument_limit bytes). One descriptor
-// in the reply: a memfd that holds the JSON text.
+enum class View : std::uint32_t { status = 0 };  // everything the service knows of itself
+// One descriptor in the reply: a memfd that holds the JSON text.
 struct QueryRequest {
     View view;
     std::uint32_t reserved;
