@@ -80,6 +80,7 @@ int serve(sd_event* loop, Service& service, std::optional<Background>& backgroun
     auto watch = Watch::start(loop, service, **server);
     if (!watch) return stopped({ExitStatus::internal, watch.error().text});
 
+    for (const std::string& remark : service.remarks(service.configuration().debug.value)) say(SD_NOTICE, remark);
     say(SD_INFO, service.summary());
     sd_notifyf(0, "READY=1\nSTATUS=%s", service.summary().c_str());
     if (background) background->ready();

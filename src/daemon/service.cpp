@@ -150,6 +150,25 @@ std::string Service::summary() const {
                        outside, milliseconds(start_time_));
 }
 
+std::vector<std::string> Service::remarks(unsigned debug) const {
+    std::vector<std::string> lines;
+    for (const topology::Finding& finding : machine_.topology.findings)
+        if (debug > 0 || finding.severity != topology::Severity::note)
+            lines.push_back(fmt::format("{}: {} [{}]", finding.origin.text, finding.text, finding.id));
+    if (debug > 0)
+        for (std::size_t i = 0; i < outcomes_.size(); ++i)
+            if (outcomes_[i].driver != nullptr)
+                lines.push_back(fmt::format("{}: {}", machine_.topology.units[i].name, outcomes_[i].driver->report().mode));
+    if (debug > 1)
+        for (const topology::Device& device : machine_.topology.devices) {
+            std::string line = topology::to_string(device.id);
+            for (const topology::Stream& stream : device.streams)
+                line += fmt::format(" {}:{:04x}", machine_.topology.unit(stream.unit).name, raw(stream.id));
+            lines.push_back(std::move(line));
+        }
+    return lines;
+}
+
 std::string Service::status_json() const {
     report::Status status;
     status.platform = machine_.platform->name();

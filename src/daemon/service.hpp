@@ -34,6 +34,9 @@ public:
     Result<ClientId> connect(int socket, const protocol::Peer& peer);
     // "contained N of M units, K devices behind no unit, T ms"
     std::string summary() const;
+    // What is worth knowing after the start: findings; with `debug` 1 also notes and the units' modes; with 2 each device
+    // with its streams.
+    std::vector<std::string> remarks(unsigned debug) const;
     std::string status_json() const;
 
     // Fetches refusals and does what time brings. True: there is more to fetch.
