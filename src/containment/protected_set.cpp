@@ -2,6 +2,7 @@
 #include "containment/protected_set.hpp"
 
 #include <algorithm>
+#include <tuple>
 
 namespace smmu::containment {
 
@@ -10,7 +11,8 @@ void ProtectedSet::add(PhysRange range, std::string what) {
 }
 
 void ProtectedSet::seal() {
-    std::ranges::stable_sort(parts_, {}, [](const Part& part) { return part.range.first; });
+    // By the whole range and then the words, so that the order does not depend on who was added first.
+    std::ranges::sort(parts_, {}, [](const Part& part) { return std::tie(part.range, part.what); });
     ranges_.clear();
     highest_so_far_.clear();
     PhysAddr highest{};
