@@ -65,6 +65,9 @@ public:
         }
     }
 
+    // The first piece that does not end below `address`; end() when there is none.
+    auto from(A address) const { return first_overlapping({address, address}); }
+
     // The piece that `address` is in.
     std::optional<Piece> find(A address) const {
         const auto it = first_overlapping({address, address});

@@ -70,7 +70,7 @@ std::vector<DeviceIndex> take_over_claims(State& state, Object& object,
 Result<std::shared_ptr<Work>> add_device(State& state, Client& client, Object& object,
                                          const DeviceQuery& query) {
     for (auto& [id, other] : state.objects)
-        if (other.client == client.id) finish(other);
+        if (other.client == client.id) SMMU_CHECK(finish(other));
     SMMU_TRY(const auto devices, claim(state, client, object, query));
     const std::vector<GroupId> opening = groups_to_open(state, object, devices);
 

@@ -6,9 +6,8 @@
 namespace smmu::containment {
 namespace {
 
-// How many windows of 4 GiB are searched for an address whose upper half was lost: 16 TiB of device
-// addresses.
-constexpr std::uint64_t truncation_windows = 4096;
+// How many windows of 4 GiB that hold grants are searched for an address whose upper half was lost.
+constexpr int truncation_windows = 4096;
 
 // What the devices of the situation may do in the granule of `address`; nothing when it is not
 // opened.
@@ -33,10 +32,15 @@ bool next_to_a_grant(const Situation& situation, Iova address) {
 }
 
 bool is_low_half_of_a_grant(const Object& owner, Iova address) {
-    if (address.value >> 32 != 0 || owner.grants.empty()) return false;
-    const std::uint64_t highest = std::prev(owner.grants.end())->range.last.value >> 32;
-    for (std::uint64_t high = 1; high <= std::min(highest, truncation_windows); ++high)
-        if (owner.grants.find(Iova{high << 32 | address.value})) return true;
+    if (address.value >> 32 != 0) return false;
+    constexpr std::uint64_t last_window = ~std::uint64_t{0} >> 32;
+    std::uint64_t window = 1;
+    for (int tried = 0; tried < truncation_windows && window <= last_window; ++tried, ++window) {
+        const auto next = owner.grants.from(Iova{window << 32});
+        if (next == owner.grants.end()) return false;
+        window = std::max(window, next->range.first.value >> 32);
+        if (owner.grants.find(Iova{window << 32 | address.value})) return true;
+    }
     return false;
 }
 
@@ -63,8 +67,7 @@ Attribution attribute(const units::Refusal& refusal, const Situation& situation)
     if (!access && is_protected(situation, refusal.address)) return {Cause::protected_memory};
     if (access && !permits(*access, refusal.access)) return {Cause::permission};
     if (access && situation.moving) return {Cause::in_change};
-    for (const Object::InChange& change : owner.in_change)
-        if (change.range.contains(refusal.address)) return {Cause::in_change};
+    if (owner.in_change.holds(refusal.address)) return {Cause::in_change};
     if (const auto when = owner.history.last_removal(refusal.address))
         return {Cause::after_removal, situation.now - *when};
     if (access) return {Cause::never_granted};  // it was not, when it was refused

@@ -54,12 +54,6 @@ std::vector<DeviceIndex> matching(const topology::Topology& machine, const MmioQ
     return around;
 }
 
-bool starts_with_mappings(const Device& device) {
-    return std::ranges::any_of(device.grants, [](const topology::Grant& grant) {
-        return grant.kind == topology::Grant::Kind::startup;
-    });
-}
-
 // A group is attached as a whole, so a wildcard leaves out every member of a group it must not
 // touch.
 bool wildcard_leaves_out(const State& state, DeviceIndex index) {
@@ -120,8 +114,28 @@ Result<void> registers_are_free(const State& state, const Client& client, GroupI
     return {};
 }
 
+// Who claims a member gets what all of them can reach, so every one must be named for the client.
+// Bridges are there for the others.
+Result<void> group_is_allowed(const State& state, const Client& client, DeviceIndex wanted) {
+    for (const DeviceIndex member : state.groups.of(state.device(wanted).group).devices) {
+        const Device& device = state.device(member);
+        const std::string why = member == wanted ? ""
+                                                 : fmt::format(", and {} cannot be told apart from it",
+                                                               state.device_text(wanted));
+        if (device.blocked)
+            return fail(EPERM, fmt::format("{}: configuration says blocked{}",
+                                           state.device_text(member), why));
+        const bool counts = member == wanted || !device.is_bridge;
+        if (counts && !may_claim(client.identity, device.id))
+            return fail(EPERM, fmt::format("{} is not named for {} by a limit line{}",
+                                           state.device_text(member), client.identity.command, why));
+    }
+    return {};
+}
+
+// `together`: the devices of the same call.
 Result<void> group_is_free(const State& state, const Client& client, const Object& object,
-                           DeviceIndex wanted) {
+                           DeviceIndex wanted, const std::vector<DeviceIndex>& together) {
     const Device& device = state.device(wanted);
     for (const DeviceIndex member : state.groups.of(device.group).devices) {
         if (state.device(member).host)
@@ -129,8 +143,8 @@ Result<void> group_is_free(const State& state, const Client& client, const Objec
                 EBUSY, fmt::format("{} is driven by the host's kernel", state.device_text(member)));
         const auto owner = state.groups.device(member).object;
         if (!owner || *owner == object.id) continue;
-        const bool moves = member == wanted && state.find(*owner)->client == client.id;
-        if (moves) continue;
+        const bool asked_for = std::ranges::find(together, member) != together.end();
+        if (asked_for && state.find(*owner)->client == client.id) continue;  // it moves
         if (member == wanted)
             return fail(EBUSY, fmt::format("{} belongs to {}", state.device_text(member),
                                            state.owner_text(*owner)));
@@ -150,6 +164,12 @@ std::vector<DeviceIndex> matching(const topology::Topology& machine, const Devic
 bool is_wildcard(const DeviceQuery& query) {
     const auto* pci = std::get_if<PciQuery>(&query);
     return pci != nullptr && (!pci->bus || !pci->device || !pci->function);
+}
+
+bool starts_with_mappings(const Device& device) {
+    return std::ranges::any_of(device.grants, [](const topology::Grant& grant) {
+        return grant.kind == topology::Grant::Kind::startup;
+    });
 }
 
 std::string to_string(const DeviceQuery& query) {
@@ -172,10 +192,8 @@ Result<std::vector<DeviceIndex>> claim(State& state, const Client& client, const
     if (devices.empty())
         return fail(ENOENT, fmt::format("no device {} is known", to_string(query)));
     for (const DeviceIndex index : devices) {
-        if (!may_claim(client.identity, state.device(index).id))
-            return fail(EPERM, fmt::format("{} is not named for {} by a limit line",
-                                           state.device_text(index), client.identity.command));
-        SMMU_CHECK(group_is_free(state, client, object, index));
+        SMMU_CHECK(group_is_allowed(state, client, index));
+        SMMU_CHECK(group_is_free(state, client, object, index, devices));
         SMMU_CHECK(has_working_units(state, index));
         SMMU_CHECK(registers_are_free(state, client, state.device(index).group));
     }

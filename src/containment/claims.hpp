@@ -11,6 +11,7 @@ namespace smmu::containment {
 // Every device the query names, in order; empty when there is none.
 std::vector<DeviceIndex> matching(const topology::Topology& machine, const DeviceQuery& query);
 bool is_wildcard(const DeviceQuery& query);
+bool starts_with_mappings(const topology::Device& device);
 std::string to_string(const DeviceQuery& query);
 
 // The devices that adding `query` to the object claims, all or none: ENOENT, EBUSY, EPERM.

@@ -32,10 +32,13 @@ struct Client {
 
 class Clients {
 public:
+    // All users together hold at most `table_frames`.
+    explicit Clients(std::uint64_t table_frames) { tables_.limit = table_frames; }
+
     // The user of an identity, made on first sight with `table_frames` as its limit.
     User& user(uid_t uid, std::uint64_t table_frames) {
         auto [it, added] = users_.try_emplace(uid);
-        if (added) it->second.tables.limit = table_frames;
+        if (added) it->second.tables = {.limit = table_frames, .held = 0, .within = &tables_};
         return it->second;
     }
     Client& add(Identity identity, User& user) {
@@ -65,6 +68,7 @@ public:
     auto end() const { return clients_.end(); }
 
 private:
+    memory::Account tables_;
     std::map<uid_t, User> users_;
     std::map<ClientId, Client> clients_;
     std::uint32_t last_id_ = 0;

@@ -186,6 +186,10 @@ const units::IommuUnit* Containment::unit(UnitId id) const {
     return raw(id) < state_->drivers.size() ? state_->driver(id) : nullptr;
 }
 
+bool Containment::has_objects() const {
+    return !state_->objects.empty();
+}
+
 Containment::DeviceView Containment::view(DeviceIndex device) const {
     return view_of(*state_, device);
 }

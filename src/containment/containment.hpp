@@ -30,8 +30,10 @@ class DeviceControl {
 public:
     virtual ~DeviceControl() = default;
     virtual void bus_master_off(const topology::Device& device) noexcept = 0;
-    virtual void reset(
-        const topology::Device& device) noexcept = 0;  // function reset where there is one
+    // A function reset where there is one. Only asked for: it takes its time, and whoever implements
+    // this sees to it between calls. Asking again while one is under way changes nothing.
+    virtual void begin_reset(const topology::Device& device) noexcept = 0;
+    virtual bool resetting(const topology::Device& device) const noexcept = 0;
 };
 
 struct Policy {
@@ -39,6 +41,7 @@ struct Policy {
     std::uint64_t objects_per_user = 1024;
     std::uint64_t grants_per_user = 1'048'576;
     std::uint64_t table_frames_per_user = 65'536;  // 256 MiB of tables
+    std::uint64_t table_frames_of_clients = ~std::uint64_t{0};  // all users together; the service keeps the rest
     std::uint64_t connections_per_user = 256;
 };
 
@@ -69,9 +72,9 @@ struct GrantRequest {
     std::shared_ptr<HeldMemory> memory;  // by fd: physical addresses lie in its extents
 };
 
-// Work that may take long (filling tables). Steps of different sessions are interleaved; nothing of
-// it is granted to a device before the entries are complete. Dropping one that is not done is safe:
-// its object must be destroyed then.
+// Work that may take long: filling tables, waiting for a device's reset. What it takes away is gone
+// already; nothing of it is granted to a device before the entries are complete. Steps of different
+// sessions are interleaved. Dropping one that is not done is safe: its object must be destroyed then.
 class Operation {
 public:
     virtual ~Operation() = default;
@@ -79,8 +82,6 @@ public:
     virtual Result<void> result() noexcept = 0;  // after done
 };
 
-// What monitors read. A reader's records start when it is opened.
-enum class ReaderScope { own_devices, everything };
 class Reader;
 
 // Refusals that nobody will ever read: what hardware lost, or what a mute keeps it from saying.
@@ -130,12 +131,11 @@ public:
     // The last episodes, oldest first; how many refusals were ever attributed.
     std::vector<LossEpisode> loss_episodes() const;
     std::uint64_t refusals_seen() const;
-    // Compares every unit with what was written to it; a unit that changed is hard-stopped. The
-    // sentences.
+    // Compares every unit that was taken over with what was written to it; one that changed is
+    // hard-stopped and taken over again, one that is failed stays so. The sentences.
     std::vector<Error> recheck() noexcept;
     // What an orderly stop leaves: startup and reserved grants, or nothing.
     void leave(bool keep_startup) noexcept;
-    // Blocks what clients left, keeps startup: for a stop hook, after take_over.
 
     // Views for status and for messages; valid until the next call that changes something.
     const topology::Topology& topology() const;
@@ -146,7 +146,8 @@ public:
         uid_t owner_uid = 0;
         std::string owner_command;
         std::uint64_t refused = 0;
-        enum class State { contained, host, blocked, no_unit } state = State::no_unit;
+        // failed: a unit it is behind did not confirm something, and everything of it was stopped.
+        enum class State { contained, host, blocked, no_unit, failed } state = State::no_unit;
     };
     DeviceView view(DeviceIndex device) const;
     struct GrantView {
@@ -166,6 +167,7 @@ public:
         std::uint64_t table_frames = 0;
     };
     std::vector<ObjectView> objects() const;
+    bool has_objects() const;
 
 private:
     std::unique_ptr<State> state_;

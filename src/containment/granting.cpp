@@ -103,7 +103,7 @@ Result<void> charge(const State& state, User& user, Object& object, bool removal
 
 Result<std::shared_ptr<Work>> change_grants(State& state, Client& client, Object& object,
                                             GrantRequest&& request) {
-    finish(object);
+    SMMU_CHECK(finish(object));
     const bool removal = request.access == Access::none;
     SMMU_CHECK(check_request(client, request));
     const Windows windows = touched_by(request, object.granule_log2);
@@ -122,8 +122,8 @@ Result<std::shared_ptr<Work>> change_grants(State& state, Client& client, Object
     client.user->grants += object.grants.size() - object.grants_charged;
     object.grants_charged = object.grants.size();
     remember_removals(state, object, windows, *opened_before);
-    object.work = std::make_shared<Work>(state, object.id, preparation.take());
-    object.work->then_release(before.memory());
+    object.work =
+        std::make_shared<Work>(state, object.id, preparation.take(), before.memory());
     return object.work;
 }
 
@@ -136,7 +136,7 @@ void reopen_starved(State& state, Object& object) noexcept {
         return;
     }
     object.work = std::make_shared<Work>(state, object.id, preparation.take());
-    finish(object);
+    (void)finish(object);  // a unit that failed says so itself
 }
 
 }  // namespace smmu::containment

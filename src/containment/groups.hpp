@@ -26,8 +26,10 @@ struct GroupState {
     std::vector<topology::Grant>
         extras;  // honoured startup, reserved and doorbell grants of all members
     std::optional<ObjectId> attached;    // the object whose spaces its streams are on
-    std::optional<ClientId> last_owner;  // who reached memory through it last
-    bool quiet = true;                   // made quiet since, or never owned
+    // Who reached memory through it last; nothing while it is not quiet: a client of an earlier
+    // service.
+    std::optional<ClientId> last_owner;
+    bool quiet = true;  // made quiet since, or never owned
     bool moving = false;  // went from one object to another since the last complete drain
 };
 

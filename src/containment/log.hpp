@@ -12,6 +12,9 @@
 
 namespace smmu::containment {
 
+// What a client's reader is told.
+enum class ReaderScope { own_devices, everything };
+
 // The place of one client in the stream.
 class ReaderQueue final : public Reader {
 public:

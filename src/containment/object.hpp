@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "base/ids.hpp"
+#include "containment/effective_set.hpp"
 #include "containment/grants.hpp"
+#include "containment/in_change.hpp"
 #include "containment/removal_history.hpp"
 
 namespace smmu::containment {
@@ -25,14 +27,17 @@ struct Object {
     unsigned granule_log2 =
         12;  // the largest of these; grows with devices, starts anew when there are none
     RemovalHistory history;
-    // Granted before and after a change, refused while it was carried out.
-    struct InChange {
-        IovaRange range;
-        bool over = false;  // carried out; kept until everything refused meanwhile was drained
-    };
-    std::vector<InChange> in_change;
+    InChange in_change;
     // Granted but closed, because there were no tables to keep it open beside a removal.
     std::vector<IovaRange> starved;
+    static constexpr std::size_t most_starved = 1024;
+    // Beyond so many ranges, everything is looked at when there are tables again.
+    void starve(IovaRange range) {
+        if (starved.size() < most_starved)
+            starved.push_back(range);
+        else
+            starved = {all_addresses};
+    }
     // A unit did not confirm that something of this object is out of reach: what is removed from
     // now on is kept.
     bool unconfirmed = false;

@@ -47,8 +47,7 @@ Result<void> Preparation::prepare_space(Space& space, const GranuleMap& opened,
         return error.code == ENOMEM || error.code == EDQUOT;
     };
     if (!plan && shortage == On::shortage_closes && short_of_tables(plan.error())) {
-        for (const paging::Map& addition : change.additions)
-            object_.starved.push_back(addition.range);
+        for (const paging::Map& addition : change.additions) object_.starve(addition.range);
         change.additions.clear();
         plan = space.tables->prepare(requested());
     }

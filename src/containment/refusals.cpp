@@ -92,7 +92,7 @@ private:
 // now on.
 void forget_changes(State& state) {
     for (auto& [id, object] : state.objects)
-        std::erase_if(object.in_change, [](const Object::InChange& change) { return change.over; });
+        object.in_change.forget_what_is_over();
     for (std::size_t g = 0; g < state.groups.count(); ++g)
         state.groups.of(GroupId(std::uint32_t(g))).moving = false;
 }

@@ -53,7 +53,7 @@ Result<void> release_objects(State& state, std::span<const ObjectId> objects,
     }
     for (const GroupId group : groups) keep(switching.fall_back(group));
     if (ending == Ending::by_death)
-        for (const GroupId group : groups) switching.reset(group);
+        for (const GroupId group : groups) switching.begin_reset(group);
 
     for (const ObjectId id : objects) {
         Object& object = *state.find(id);
@@ -70,7 +70,7 @@ Result<void> release_objects(State& state, std::span<const ObjectId> objects,
 
 Result<void> release_device(State& state, DeviceIndex index) noexcept {
     Object& object = *state.find(*state.groups.device(index).object);
-    finish(object);
+    SMMU_CHECK(finish(object));
     drain_fully(state);  // what was refused until now is this owner's
     state.groups.device(index).object.reset();
     object.devices.erase(index);

@@ -3,6 +3,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "containment/claims.hpp"
+
 namespace smmu::containment {
 namespace {
 
@@ -31,6 +35,20 @@ Result<void> build_startup_space(State& state, GroupId group, UnitId unit) {
     return fill(space, driver.capabilities());
 }
 
+// What a unit was found with, clients of an earlier service may have programmed devices for: they are
+// made quiet before their first owner's tables open. Startup mappings are for DMA that goes on.
+void expect_former_owners(State& state, UnitId unit) {
+    for (std::size_t g = 0; g < state.groups.count(); ++g) {
+        const GroupId group{std::uint32_t(g)};
+        const bool is_left_alone =
+            std::ranges::any_of(state.groups.of(group).devices, [&](DeviceIndex index) {
+                return state.device(index).host || starts_with_mappings(state.device(index));
+            });
+        if (!is_left_alone && state.groups.units_of(group).contains(unit))
+            state.groups.of(group).quiet = false;
+    }
+}
+
 Result<units::TakeOver> take_over(State& state, UnitId unit) {
     units::IommuUnit* driver = state.driver(unit);
     if (driver == nullptr)
@@ -42,7 +60,24 @@ Result<units::TakeOver> take_over(State& state, UnitId unit) {
             continue;
         SMMU_CHECK(build_startup_space(state, group, unit));
     }
-    return driver->take_over(state.assignments(unit, true));
+    auto taken = driver->take_over(state.assignments(unit, true));
+    if (!taken) return taken;
+    state.taken_over.insert(unit);
+    if (taken->found != units::Found::off) expect_former_owners(state, unit);
+    return taken;
+}
+
+// After a flush that was not confirmed nobody can say what the tables open, so this instance does not
+// take the unit over again.
+Error failure_of(const State& state, UnitId unit) {
+    const bool refuses = state.driver(unit)->report().stop_confirmed;
+    return {EIO,
+            fmt::format("{} is failed: it did not confirm what it was told; {}; restart the service, "
+                        "which makes its devices quiet before they open again",
+                        state.machine.unit(unit).name,
+                        refuses ? "it was stopped and everything behind it refuses"
+                                : "its stop was not confirmed either: treat everything that its "
+                                  "devices could reach as reachable")};
 }
 
 // Nothing of what hardware walks may be freed, not even when this process forgets it: table memory
@@ -64,10 +99,12 @@ std::vector<Result<units::TakeOver>> take_over(State& state) {
 std::vector<Error> recheck(State& state) noexcept {
     std::vector<Error> errors;
     const Instant now = state.clock.now();
-    for (std::size_t u = 0; u < state.drivers.size(); ++u) {
-        const UnitId unit{std::uint32_t(u)};
+    for (const UnitId unit : state.taken_over) {
         units::IommuUnit* driver = state.driver(unit);
-        if (driver == nullptr || driver->state() != units::UnitState::containing) continue;
+        if (driver->state() == units::UnitState::failed) {
+            errors.push_back(failure_of(state, unit));
+            continue;
+        }
         auto checked = driver->recheck();
         if (checked) continue;
         driver->hard_stop();

@@ -9,7 +9,8 @@ namespace smmu::containment {
 
 State::State(topology::Topology the_machine, std::vector<DrivenUnit> the_drivers,
              DeviceControl& devices, Clock& time, Policy rules)
-    : machine(std::move(the_machine)),
+    : clients(rules.table_frames_of_clients),
+      machine(std::move(the_machine)),
       drivers(std::move(the_drivers)),
       control(devices),
       clock(time),

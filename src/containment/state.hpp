@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "containment/clients.hpp"
@@ -26,6 +27,7 @@ struct State {
     Clients clients;
     topology::Topology machine;
     std::vector<DrivenUnit> drivers;  // by UnitId
+    std::set<UnitId> taken_over;
     DeviceControl& control;
     Clock& clock;
     Policy policy;

@@ -39,9 +39,4 @@ std::vector<UnitStream> Storms::newly_calm(Instant now) {
     return result;
 }
 
-bool Storms::muted(UnitStream stream) const {
-    const auto it = streams_.find(stream);
-    return it != streams_.end() && it->second.muted_at.has_value();
-}
-
 }  // namespace smmu::containment

@@ -27,7 +27,6 @@ public:
     std::vector<UnitStream> newly_storming(UnitId unit, Instant now);
     // Streams whose time is over.
     std::vector<UnitStream> newly_calm(Instant now);
-    bool muted(UnitStream stream) const;
     // The stream was switched, which unmutes it.
     void forget(UnitStream stream) { streams_.erase(stream); }
 

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <set>
 
 namespace smmu::containment {
@@ -62,10 +63,16 @@ void Switching::bus_master_off(GroupId id) noexcept {
         if (!state_.device(index).is_bridge) state_.control.bus_master_off(state_.device(index));
 }
 
-void Switching::reset(GroupId id) noexcept {
+void Switching::begin_reset(GroupId id) noexcept {
     for (const DeviceIndex index : state_.groups.of(id).devices)
-        if (!state_.device(index).is_bridge) state_.control.reset(state_.device(index));
+        if (!state_.device(index).is_bridge) state_.control.begin_reset(state_.device(index));
     state_.groups.of(id).quiet = true;
+}
+
+bool Switching::resetting(GroupId id) const noexcept {
+    return std::ranges::any_of(state_.groups.of(id).devices, [&](DeviceIndex index) {
+        return state_.control.resetting(state_.device(index));
+    });
 }
 
 Result<void> Switching::record(UnitStream stream, units::Recording recording) noexcept {

@@ -20,7 +20,9 @@ public:
 
     // No DMA of its endpoints starts any more; the next driver switches it on again.
     void bus_master_off(GroupId group) noexcept;
-    void reset(GroupId group) noexcept;
+    // Function resets of its endpoints; they take their time.
+    void begin_reset(GroupId group) noexcept;
+    bool resetting(GroupId group) const noexcept;
 
     // Whether refusals of this stream are recorded, wherever it goes.
     Result<void> record(UnitStream stream, units::Recording recording) noexcept;

@@ -10,11 +10,19 @@ using DeviceView = Containment::DeviceView;
 
 DeviceView::State state_of(const State& state, DeviceIndex index) {
     const topology::Device& device = state.device(index);
-    const bool behind_working_units = std::ranges::all_of(device.streams, [&](const auto& stream) {
-        const units::IommuUnit* unit = state.driver(stream.unit);
-        return unit != nullptr && unit->state() == units::UnitState::containing;
+    const auto behind_one_that = [&](auto predicate) {
+        return std::ranges::any_of(device.streams, [&](const topology::Stream& stream) {
+            return predicate(state.driver(stream.unit));
+        });
+    };
+    const bool unprogrammed = behind_one_that([](const units::IommuUnit* unit) {
+        return unit == nullptr || unit->state() == units::UnitState::untouched;
     });
-    if (device.streams.empty() || !behind_working_units) return DeviceView::State::no_unit;
+    if (device.streams.empty() || unprogrammed) return DeviceView::State::no_unit;
+    if (behind_one_that([](const units::IommuUnit* unit) {
+            return unit->state() == units::UnitState::failed;
+        }))
+        return DeviceView::State::failed;
     if (device.host) return DeviceView::State::host;
     const GroupState& group = state.groups.of(device.group);
     return group.attached || !group.extras.empty() ? DeviceView::State::contained

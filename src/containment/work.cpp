@@ -1,16 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "containment/work.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
 #include "containment/refusals.hpp"
 #include "containment/switching.hpp"
 
 namespace smmu::containment {
 
-Work::Work(State& state, ObjectId object, std::vector<SpaceChange> changes)
+Work::Work(State& state, ObjectId object, std::vector<SpaceChange> changes,
+           std::vector<std::shared_ptr<HeldMemory>> memory)
     : state_(&state), object_(object), changes_(std::move(changes)) {
     Object& owner = *state.find(object);
     for (const SpaceChange& change : changes_)
-        for (const IovaRange& range : change.plan.disturbed) owner.in_change.push_back({range});
+        for (const IovaRange& range : change.plan.disturbed) owner.in_change.add(range);
+    remove(std::move(memory));
+}
+
+void Work::remove(std::vector<std::shared_ptr<HeldMemory>> memory) noexcept {
+    for (SpaceChange& change : changes_) {
+        units::Budget no_additions{0};
+        auto progress = state_->spaces.find(change.space)->tables->commit(change.plan, no_additions);
+        if (!progress && result_) result_ = pass_on(std::move(progress));
+    }
+    Object& object = *state_->find(object_);
+    if (!result_) object.unconfirmed = true;
+    auto& kept = state_->unconfirmed_memory;
+    if (object.unconfirmed) kept.insert(kept.end(), memory.begin(), memory.end());
 }
 
 void Work::then_open(std::vector<GroupId> groups, std::vector<DeviceIndex> claimed) {
@@ -23,7 +41,7 @@ void Work::carried_out(SpaceChange& change) {
     apply(space.contents, change.difference);
     for (const IovaRange& closed : change.plan.starved) {
         space.contents.erase(closed);
-        state_->find(object_)->starved.push_back(closed);
+        state_->find(object_)->starve(closed);
     }
 }
 
@@ -37,34 +55,51 @@ units::Progress Work::step(units::Budget& budget) noexcept {
         carried_out(change);
         ++next_;
     }
-    if (!opening_.empty() && result_) open_groups();
-    if (!opening_.empty() && !result_) give_up_groups();
+    if (!opening_.empty()) {
+        if (result_ && !closed_) close_groups();
+        if (result_ && waits_for_reset()) return units::Progress::more;
+        if (result_) open_groups();
+        if (!result_) give_up_groups();
+    }
     conclude();
     return units::Progress::done;
 }
 
-// What is refused up to now is attributed to the state it was refused in; then all groups are
-// closed, then opened.
-void Work::open_groups() noexcept {
+bool Work::waits_for_reset() const noexcept {
+    return closed_ && !over() && std::ranges::any_of(opening_, [&](GroupId id) {
+               return Switching(*state_).resetting(id);
+           });
+}
+
+// What is refused up to now is attributed to the state it was refused in. All groups are closed
+// before one opens, and all are quiet before one is reset.
+void Work::close_groups() noexcept {
+    closed_ = true;
     drain_fully(*state_);
     Switching switching(*state_);
     const Object& object = *state_->find(object_);
     std::vector<ObjectId> left;
+    std::vector<GroupId> handed_over;
     for (const GroupId id : opening_) {
         GroupState& group = state_->groups.of(id);
-        const bool hand_over =
-            group.last_owner && *group.last_owner != object.client && !group.quiet;
-        if (hand_over) switching.bus_master_off(id);
+        if (!group.quiet && group.last_owner != object.client) {
+            switching.bus_master_off(id);
+            handed_over.push_back(id);
+        }
         if (group.attached) left.push_back(*group.attached);
         group.moving = group.attached.has_value();
         if (auto closed = switching.fall_back(id); !closed && result_) result_ = std::move(closed);
-        if (hand_over) switching.reset(id);
     }
-    for (const GroupId id : opening_)
-        if (result_) result_ = switching.open(id, object);
+    for (const GroupId id : handed_over) switching.begin_reset(id);
     for (const ObjectId id : left)
         if (auto retired = switching.retire_unused(*state_->find(id)); !retired && result_)
             result_ = std::move(retired);
+}
+
+void Work::open_groups() noexcept {
+    const Object& object = *state_->find(object_);
+    for (const GroupId id : opening_)
+        if (result_) result_ = Switching(*state_).open(id, object);
 }
 
 // The devices end with no owner: hardware failed, and what it opens cannot be said to be what was
@@ -88,17 +123,12 @@ void Work::give_up_groups() noexcept {
 void Work::conclude() noexcept {
     Object& object = *state_->find(object_);
     if (!result_) object.unconfirmed = true;
-    if (object.unconfirmed) {
-        auto& kept = state_->unconfirmed_memory;
-        kept.insert(kept.end(), memory_.begin(), memory_.end());
-        if (result_)
-            result_ = fail(
-                EIO,
-                "a unit did not confirm an earlier removal of this object; treat its memory as "
-                "reachable until the device is reset");
-    }
-    memory_.clear();
-    for (Object::InChange& change : object.in_change) change.over = true;
+    if (object.unconfirmed && result_)
+        result_ = fail(
+            EIO,
+            "a unit did not confirm an earlier removal of this object; treat its memory as "
+            "reachable until the device is reset");
+    object.in_change.end();
     state_ = nullptr;
     // Last: the object may hold the only reference.
     const auto self = std::move(object.work);
@@ -113,10 +143,17 @@ void Work::cancel() noexcept {
     state_ = nullptr;
 }
 
-void finish(Object& object) noexcept {
+Result<void> finish(Object& object) noexcept {
     const std::shared_ptr<Work> work = object.work;
     units::Budget unlimited;
-    while (work && work->step(unlimited) == units::Progress::more) unlimited = {};
+    while (work && work->step(unlimited) == units::Progress::more) {
+        if (work->waits_for_reset())
+            return fail(EBUSY, fmt::format("a device of object {} is being reset for it; ask again "
+                                           "when it was added",
+                                           raw(object.id)));
+        unlimited = {};
+    }
+    return {};
 }
 
 }  // namespace smmu::containment

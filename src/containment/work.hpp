@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Work: a prepared change that is being carried out. Tables first, in steps; groups are attached
-// only when every table is complete. It belongs to its object and ends with it.
+// Work: a prepared change that is being carried out. What it takes away is gone at once; tables are
+// filled in steps; groups are attached only when every table is complete and their devices have been
+// reset. It belongs to its object and ends with it.
 #pragma once
 
 #include <memory>
@@ -12,27 +13,30 @@ namespace smmu::containment {
 
 class Work {
 public:
-    Work(State& state, ObjectId object, std::vector<SpaceChange> changes);
+    // Carries out all removals on all spaces and flushes them: nobody else's request is looked at
+    // before. `memory`: client memory to let go with them; kept when a unit did not confirm.
+    Work(State& state, ObjectId object, std::vector<SpaceChange> changes,
+         std::vector<std::shared_ptr<HeldMemory>> memory = {});
     Work(const Work&) = delete;
     Work& operator=(const Work&) = delete;
     ~Work() { cancel(); }
 
     // Groups to attach at the end, and the devices that were claimed for it.
     void then_open(std::vector<GroupId> groups, std::vector<DeviceIndex> claimed);
-    // Client memory to let go when its removal is confirmed.
-    void then_release(std::vector<std::shared_ptr<HeldMemory>> memory) {
-        memory_ = std::move(memory);
-    }
 
     units::Progress step(units::Budget& budget) noexcept;
     // Gives back what was prepared: its object is being destroyed, which blocks and flushes
     // everything of it.
     void cancel() noexcept;
     bool over() const { return state_ == nullptr; }
+    // Groups are closed, and devices of them are being reset: steps do nothing until that is over.
+    bool waits_for_reset() const noexcept;
     const Result<void>& result() const { return result_; }
 
 private:
+    void remove(std::vector<std::shared_ptr<HeldMemory>> memory) noexcept;
     void carried_out(SpaceChange& change);
+    void close_groups() noexcept;
     void open_groups() noexcept;
     void give_up_groups() noexcept;
     void conclude() noexcept;
@@ -43,12 +47,12 @@ private:
     std::size_t next_ = 0;
     std::vector<GroupId> opening_;
     std::vector<DeviceIndex> claimed_;
-    std::vector<std::shared_ptr<HeldMemory>> memory_;
+    bool closed_ = false;
     Result<void> result_;
 };
 
-// Carries out what an object still has to do, all of it.
-void finish(Object& object) noexcept;
+// Carries out what an object still has to do, all of it. EBUSY: it waits for the reset of a device.
+Result<void> finish(Object& object) noexcept;
 
 // What a session holds of a Work.
 class WorkHandle final : public Operation {

@@ -18,10 +18,10 @@ namespace smmu::daemon {
 // In order of construction: what comes later uses what comes before.
 struct Machine {
     std::unique_ptr<platform::Platform> platform;
-    std::unique_ptr<memory::Arena> arena;
-    std::unique_ptr<platform::PciConfig> pci_config;  // none where firmware describes no PCI
+    std::unique_ptr<platform::PciConfig> pci_config;
     topology::PciTree pci;
     topology::Topology topology;
+    std::unique_ptr<memory::Arena> arena;
 };
 
 // Learns everything; of the hardware only PCI's access control is changed (before READY, contract of the gate).

@@ -2,6 +2,7 @@
 // smmuman: the DMA containment service. Start, serve, stop.
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -76,7 +77,7 @@ int serve(sd_event* loop, Service& service, std::optional<Background>& backgroun
     const auto& configured = service.configuration().socket;
     const std::string path = configured.value.empty() ? protocol::default_socket : configured.value;
     auto server = Server::listen(loop, service, path);
-    if (!server) return stopped({ExitStatus::configuration, server.error().text});
+    if (!server) return stopped({ExitStatus::internal, server.error().text});
     auto watch = Watch::start(loop, service, **server);
     if (!watch) return stopped({ExitStatus::internal, watch.error().text});
 
@@ -92,7 +93,16 @@ int serve(sd_event* loop, Service& service, std::optional<Background>& backgroun
     return status < 0 ? int(ExitStatus::internal) : status;
 }
 
+// Each client takes two descriptors: as many as the system lets this process have.
+void allow_many_descriptors() {
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int run(std::span<const std::string> words) {
+    allow_many_descriptors();
     auto configuration = configure(words);
     if (!configuration) return stopped(configuration.error());
     std::optional<Background> background;

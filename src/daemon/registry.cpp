@@ -13,14 +13,27 @@ Result<std::unique_ptr<platform::Platform>> open_platform(const config::Platform
     return fail(ENOTSUP, "this build drives boards only, not the machine it runs on: say `platform board NAME`");
 }
 
+namespace {
+
+std::unexpected<Error> no_driver(const topology::Unit& unit) {
+    return fail(ENOTSUP, fmt::format("{} ({}): this build does not drive units of kind {}", unit.name, unit.origin.text,
+                                     topology::name(unit.kind)));
+}
+
+}  // namespace
+
+Result<UnitLook> look_at_unit(const topology::Unit& unit, platform::Platform& platform) {
+    if (unit.kind != topology::UnitKind::vtd) return no_driver(unit);
+    SMMU_TRY(const units::vtd::FirstLook seen, units::vtd::look(platform, unit.registers));
+    return UnitLook{seen.answers, seen.register_bytes, seen.root};
+}
+
 Result<std::unique_ptr<units::IommuUnit>> open_unit(const topology::Unit& unit, const UnitParts& parts) {
     switch (unit.kind) {
         case topology::UnitKind::vtd:
             return units::vtd::open(parts.platform, unit.registers, parts.arena, parts.tables, parts.clock,
                                     unit.host_address_bits);
-        default:
-            return fail(ENOTSUP, fmt::format("{} ({}): this build does not drive units of kind {}", unit.name,
-                                             unit.origin.text, topology::name(unit.kind)));
+        default: return no_driver(unit);
     }
 }
 

@@ -15,6 +15,14 @@ namespace smmu::daemon {
 // ENOTSUP for a platform that this build does not have.
 Result<std::unique_ptr<platform::Platform>> open_platform(const config::PlatformChoice& choice);
 
+// What a unit says of itself before anything is decided. The hardware is only read.
+struct UnitLook {
+    bool answers = true;
+    std::uint64_t register_bytes = 0;
+    std::optional<PhysAddr> tables;  // it is translating, with tables that begin here
+};
+Result<UnitLook> look_at_unit(const topology::Unit& unit, platform::Platform& platform);
+
 struct UnitParts {
     platform::Platform& platform;
     memory::Arena& arena;

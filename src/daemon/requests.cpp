@@ -206,10 +206,13 @@ Result<void> Session::report_reserved(const Request& request, Descriptors&) {
     const auto body = body_as<protocol::ReportReservedRequest>(request.body);
     SMMU_TRY(const DeviceQuery device, query_of(body.device));
     SMMU_TRY(const std::vector<topology::Grant> regions, service_.containment().reserved(device));
+    std::vector<PhysRange> distinct;  // firmware and configuration may name the same region
+    for (const topology::Grant& region : regions)
+        if (std::ranges::find(distinct, region.range) == distinct.end()) distinct.push_back(region.range);
     std::vector<protocol::Entry> entries;
-    for (std::size_t i = body.offset; i < regions.size(); ++i) {
+    for (std::size_t i = body.offset; i < distinct.size(); ++i) {
         if (entries.size() == std::min(body.count, protocol::reserved_per_reply)) break;
-        entries.push_back({regions[i].range.first.value, regions[i].range.length()});
+        entries.push_back({distinct[i].first.value, distinct[i].length()});
     }
     protocol::Outcome outcome{};
     outcome.result = std::int32_t(entries.size());

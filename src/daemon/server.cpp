@@ -65,10 +65,7 @@ Result<void> Server::open() {
 
     listening_ = UniqueFd(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!listening_) return std::unexpected(failed("cannot make the socket", path_));
-    // A socket file that nobody listens on is left from a service that was killed.
-    if (connect(listening_.get(), name, sizeof address) == 0)
-        return fail(EADDRINUSE, fmt::format("another service answers at {}; stop it or give `socket PATH`", path_));
-    unlink(path_.c_str());
+    SMMU_CHECK(clear_the_place(listening_, name, sizeof address));
     const mode_t mask = umask(0111);  // who may do what is decided by credentials, not by the file
     const int bound = bind(listening_.get(), name, sizeof address);
     umask(mask);
@@ -84,6 +81,17 @@ Result<void> Server::open() {
         return fail(ENOMEM, "the event loop takes no more sources");
     turn_.reset(source);
     sd_event_source_set_enabled(turn_.get(), SD_EVENT_OFF);
+    return {};
+}
+
+// A socket file that nobody listens on is left from a service that was killed; anything else is not ours to remove.
+Result<void> Server::clear_the_place(const UniqueFd& probe, const sockaddr* name, socklen_t size) const {
+    struct stat found{};
+    if (lstat(path_.c_str(), &found) != 0) return {};
+    if (!S_ISSOCK(found.st_mode)) return fail(EEXIST, fmt::format("{} is in the way and no socket", path_));
+    if (connect(probe.get(), name, size) == 0 || errno != ECONNREFUSED)
+        return fail(EADDRINUSE, fmt::format("another service listens at {}; stop it or give `socket PATH`", path_));
+    unlink(path_.c_str());
     return {};
 }
 
@@ -115,7 +123,6 @@ void Server::seat(UniqueFd socket) {
 
 void Server::end(Seat& seat) {
     sessions_.remove_if([&](const auto& candidate) { return candidate.get() == &seat; });
-    service_.clients_changed();
 }
 
 void Server::sweep() {
@@ -141,7 +148,6 @@ int Server::on_packet(sd_event_source* source, int, std::uint32_t events, void* 
         sd_event_source_set_io_events(source, 0);  // a hang-up is still told
         seat.server.watch_operations();
     }
-    seat.server.service_.clients_changed();
     return 0;
 }
 

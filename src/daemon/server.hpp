@@ -3,6 +3,8 @@
 // whichever the kernel tells first: memory of a dead process is free long before its socket says so.
 #pragma once
 
+#include <sys/socket.h>
+
 #include <list>
 #include <memory>
 #include <string>
@@ -31,6 +33,7 @@ private:
     Server(sd_event* loop, Service& service, std::string path);
 
     Result<void> open();
+    Result<void> clear_the_place(const UniqueFd& probe, const sockaddr* name, socklen_t size) const;
     void accept_one();
     void seat(UniqueFd socket);
     void end(Seat& seat);

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 
-#include "daemon/identify.hpp"
 #include "daemon/registry.hpp"
 #include "daemon/status.hpp"
 #include "memory/gather.hpp"
@@ -28,24 +27,29 @@ double milliseconds(Nanoseconds time) { return double(time.count()) / 1e6; }
 
 }  // namespace
 
-Service::Service(config::Configuration configuration, Clock& clock, Machine machine)
-    : configuration_(std::move(configuration)), clock_(clock), started_(clock.now()), instance_(random_instance()),
-      machine_(std::move(machine)) {
-    if (machine_.pci_config) devices_ = std::make_unique<PciDevices>(*machine_.pci_config, clock_);
+Service::Service(config::Configuration configuration, People people, Clock& clock, Machine machine)
+    : configuration_(std::move(configuration)), people_(std::move(people)), clock_(clock),
+      instance_(random_instance()), machine_(std::move(machine)) {
+    devices_ = std::make_unique<PciDevices>(*machine_.pci_config, clock_);
 }
 
 Service::~Service() = default;
 
 Started<std::unique_ptr<Service>> Service::start(config::Configuration configuration, Clock& clock) {
     const Instant begin = clock.now();
+    auto people = People::resolve(configuration);
+    if (!people) return stop(ExitStatus::configuration, "NOT CONTAINED: nothing was touched: " + people.error().text);
     auto machine = discover(configuration);
     if (!machine) return std::unexpected(machine.error());
-    std::unique_ptr<Service> service(new Service(std::move(configuration), clock, std::move(*machine)));
-    service->started_ = begin;
+    std::unique_ptr<Service> service(new Service(std::move(configuration), std::move(*people), clock, std::move(*machine)));
 
     auto driven = service->open_units();
     containment::Policy policy;
     policy.widen_allowed = service->configuration_.widen.value == config::Widen::allow;
+    // Whatever clients hold, the service can still block, stop and take over again; and no user can take all.
+    const std::uint64_t frames = service->machine_.arena->count().total;
+    policy.table_frames_of_clients = frames - frames / 16;
+    policy.table_frames_per_user = std::min(policy.table_frames_per_user, frames / 2);
     service->containment_ = std::make_unique<containment::Containment>(
         service->machine_.topology, std::move(driven), *service->devices_, clock, policy);
     service->take_units_over();
@@ -80,13 +84,17 @@ void Service::take_units_over() {
         UnitOutcome& outcome = outcomes_[i];
         if (!outcome.problem.empty() || outcome.silent) continue;
         outcome.programmed = results[i].has_value();
-        if (results[i])
+        if (results[i]) {
             outcome.take_over = *results[i];
-        else
-            outcome.problem = results[i].error().text;
+            continue;
+        }
+        outcome.problem = results[i].error().text;
+        // A unit that somebody else must give up first was left as found; any other is made to refuse everything.
+        const int code = results[i].error().code;
+        if (!outcome.accepted && code != EBUSY && code != ENOTSUP) outcome.driver->hard_stop();
     }
-    const bool all = std::ranges::all_of(
-        outcomes_, [](const UnitOutcome& outcome) { return outcome.programmed || outcome.silent; });
+    // A unit that is silent now (asleep, unplugged) may wake on what an earlier instance gave it.
+    const bool all = std::ranges::all_of(outcomes_, &UnitOutcome::programmed);
     if (all && machine_.arena->continued()) retire_earlier_generations();
 }
 
@@ -130,22 +138,22 @@ Started<void> Service::judge() {
 
 // Devices behind a unit that cannot be programmed: bus mastering goes off at the functions themselves.
 void Service::quieten_behind(UnitId unit) {
-    if (!devices_) return;
     for (const topology::Device& device : machine_.topology.devices)
         if (std::ranges::any_of(device.streams, [&](const topology::Stream& s) { return s.unit == unit; }))
             devices_->bus_master_off(device);
 }
 
 Result<ClientId> Service::connect(int socket, const protocol::Peer& peer) {
-    SMMU_TRY(auto identity, identify(socket, peer, configuration_, configuration_.platform.value.board));
+    SMMU_TRY(auto identity, people_.identify(socket, peer, configuration_.platform.value.board));
     return containment_->connect(std::move(identity));
 }
 
 std::string Service::summary() const {
     const auto programmed = std::ranges::count(outcomes_, true, &UnitOutcome::programmed);
     const auto known = std::ranges::count(outcomes_, false, &UnitOutcome::silent);
-    const auto outside = std::ranges::count_if(machine_.topology.devices,
-                                               [](const topology::Device& d) { return d.streams.empty(); });
+    std::size_t outside = 0;
+    for (std::uint32_t i = 0; i < machine_.topology.devices.size(); ++i)
+        if (containment_->view(DeviceIndex(i)).state == containment::Containment::DeviceView::State::no_unit) ++outside;
     return fmt::format("contained {} of {} units, {} devices behind no unit, {:.1f} ms", programmed, known,
                        outside, milliseconds(start_time_));
 }
@@ -192,6 +200,7 @@ std::string Service::status_json() const {
 bool Service::look_for_refusals() noexcept {
     const bool more = containment_->drain();
     containment_->tick();
+    devices_->advance();
     return more;
 }
 
@@ -209,8 +218,8 @@ void Service::leave() noexcept {
     containment_->leave(configuration_.exit.value == config::ExitPolicy::startup);
 }
 
-bool Service::somebody_listens() const {
-    return !containment_->objects().empty();
+bool Service::attentive() const {
+    return containment_->has_objects() || devices_->resetting_any();
 }
 
 }  // namespace smmu::daemon

@@ -12,6 +12,7 @@
 #include "containment/containment.hpp"
 #include "daemon/machine.hpp"
 #include "daemon/pci_devices.hpp"
+#include "daemon/people.hpp"
 #include "protocol/peer.hpp"
 
 namespace smmu::daemon {
@@ -50,10 +51,8 @@ public:
     std::optional<Change> recheck() noexcept;
     void leave() noexcept;
 
-    // Sessions came, went or changed something: whether refusals are worth looking for often may have changed.
-    void clients_changed() { attention_ = true; }
-    bool take_attention() { return std::exchange(attention_, false); }
-    bool somebody_listens() const;
+    // Devices have owners, or are being reset: refusals and resets are worth looking at often.
+    bool attentive() const;
 
 private:
     // What became of one unit of the topology.
@@ -66,7 +65,7 @@ private:
         bool silent = false;    // nothing answers there: it does not count
     };
 
-    Service(config::Configuration configuration, Clock& clock, Machine machine);
+    Service(config::Configuration configuration, People people, Clock& clock, Machine machine);
     std::vector<containment::DrivenUnit> open_units();
     void take_units_over();
     void retire_earlier_generations();
@@ -74,8 +73,8 @@ private:
     void quieten_behind(UnitId unit);
 
     config::Configuration configuration_;
+    People people_;
     Clock& clock_;
-    Instant started_;
     Nanoseconds start_time_{};
     std::uint64_t instance_ = 0;
     Machine machine_;
@@ -83,7 +82,6 @@ private:
     std::unique_ptr<PciDevices> devices_;
     std::vector<UnitOutcome> outcomes_;  // index = UnitId
     std::unique_ptr<containment::Containment> containment_;
-    bool attention_ = true;
 };
 
 }  // namespace smmu::daemon

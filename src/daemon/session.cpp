@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/session.hpp"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+
 #include <array>
 
 #include "daemon/service.hpp"
@@ -28,10 +31,19 @@ Session::~Session() {
 
 bool Session::overdue(Instant now) const { return !greeted_ && now - since_ > greeting_time; }
 
+// A client has one request under way: who asks again before it has read the last reply would make the kernel keep
+// replies without end.
+bool Session::reads_its_replies() const {
+    int unread = 0;
+    return ioctl(fd(), SIOCOUTQ, &unread) == 0 && unread == 0;
+}
+
 bool Session::receive() {
+    if (!reads_its_replies()) return false;
     static std::array<std::byte, protocol::packet_limit> buffer;  // one thread, one packet at a time
     protocol::Descriptors descriptors;
-    const auto packet = connection_.receive(buffer, descriptors, protocol::Deadline::after(no_wait));
+    const auto packet = client_ ? connection_.receive(buffer, descriptors, protocol::Deadline::after(no_wait))
+                                : connection_.receive_bytes(buffer);
     if (!packet) return packet.error().code == EAGAIN;
 
     const auto header = protocol::decode_header(*packet);

@@ -53,6 +53,7 @@ private:
     Result<void> device_descriptor(const protocol::Request&, protocol::Descriptors&);
     Result<void> query(const protocol::Request&, protocol::Descriptors&);
 
+    bool reads_its_replies() const;
     bool handle(const protocol::Request& request, protocol::Descriptors& descriptors);
     Result<containment::Reader*> reader();
     void begin(std::unique_ptr<containment::Operation> operation) { operation_ = std::move(operation); }

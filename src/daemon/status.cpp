@@ -52,6 +52,7 @@ const char* text_of(containment::Containment::DeviceView::State state) {
         case State::host: return "host";
         case State::blocked: return "blocked";
         case State::no_unit: return "behind no unit";
+        case State::failed: return "failed";
     }
     return "";
 }

@@ -23,9 +23,12 @@ std::vector<std::string> unsupported_words(const config::Configuration& configur
             refuse(entry.origin, "VT-d units refuse what no known device sends; `unclaimed bypass` cannot be honoured");
     if (configuration.trial.origin && configuration.trial.value.count() != 0)
         refuse(*configuration.trial.origin, "this build cannot go back by itself; leave `trial` out");
-    if (configuration.safety.value == config::Safety::required)
+    if (configuration.safety.value != config::Safety::none)
         refuse(configuration.safety.origin.value_or(config::Origin{"default"}),
-               "`safety required` needs the safety edition (smmuman-safety), which this build is not");
+               "nothing here is of a safety edition, and nothing would react; leave `safety` out");
+    for (const config::AbilityEntry& entry : configuration.abilities)
+        if (entry.ability == config::Ability::admin)
+            refuse(entry.origin, "this build has no command that needs ability admin");
     return lines;
 }
 

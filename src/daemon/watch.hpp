@@ -34,7 +34,6 @@ private:
     Server& server_;
     EventSource look_;
     EventSource recheck_;
-    bool attentive_ = true;
     std::optional<Stop> stop_;
 };
 

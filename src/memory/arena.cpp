@@ -83,7 +83,8 @@ Result<std::unique_ptr<Arena>> Arena::open(TableMemory memory, BootIdentity boot
     SMMU_CHECK(check(memory));
     ArenaHeader header(memory);
     auto state = std::make_unique<State>(memory, header);
-    if (const auto generation = header.found(boot)) {
+    SMMU_TRY(const auto generation, header.found(boot));
+    if (generation) {
         state->generation = *generation + 1;
         header.begin(state->generation);
     } else {
@@ -100,12 +101,17 @@ Result<std::unique_ptr<Arena>> Arena::open(TableMemory memory, BootIdentity boot
     return std::unique_ptr<Arena>(new Arena(std::move(state)));
 }
 
+Result<bool> Arena::would_continue(TableMemory memory, BootIdentity boot) {
+    SMMU_CHECK(check(memory));
+    SMMU_TRY(const auto generation, ArenaHeader(memory).found(boot));
+    return generation.has_value();
+}
+
 PhysRange Arena::range() const { return state_->memory.range; }
 std::uint32_t Arena::generation() const { return state_->generation; }
 
 std::uint64_t Arena::available(const Account& account) const noexcept {
-    const std::uint64_t room = account.limit > account.held ? account.limit - account.held : 0;
-    return std::min<std::uint64_t>(room, state_->free.size());
+    return std::min<std::uint64_t>(account.room(), state_->free.size());
 }
 
 // The record is written here, before anybody has the frame: it cannot be linked without being on record.
@@ -113,7 +119,7 @@ Frame Arena::mark_used(std::uint32_t index, Account& account, unsigned order) {
     for (std::uint32_t i = index; i < index + (1u << order); ++i)
         state_->header.set_record(i, state_->generation);
     state_->set_use(index, order, State::Use::used);
-    account.held += std::uint64_t{1} << order;
+    account.charge(std::uint64_t{1} << order);
     Frame frame;
     frame.address_ = state_->address(index);
     frame.words_ = state_->words(index);
@@ -143,7 +149,7 @@ Result<Frame> Arena::take(Account& account, unsigned order) {
     }
     if (order > largest_order) return fail(EINVAL, fmt::format("no run of 2^{} frames exists", order));
     const std::uint64_t count = std::uint64_t{1} << order;
-    if (account.limit < account.held || account.limit - account.held < count)
+    if (account.room() < count)
         return fail(EDQUOT, fmt::format("table memory: {} frames held of {} allowed, {} more wanted; unmap something "
                                         "or raise the limit", account.held, account.limit, count));
     const auto index = free_run(order);
@@ -157,7 +163,7 @@ Result<Frame> Arena::take(Account& account, unsigned order) {
 }
 
 Result<std::vector<Frame>> Arena::take_many(Account& account, std::uint64_t count, Contents contents) {
-    if (account.limit < account.held || account.limit - account.held < count)
+    if (account.room() < count)
         return fail(EDQUOT, fmt::format("table memory: {} frames held of {} allowed, {} more wanted; unmap something "
                                         "or raise the limit", account.held, account.limit, count));
     if (state_->free.size() < count)
@@ -178,9 +184,7 @@ Result<std::vector<Frame>> Arena::take_many(Account& account, std::uint64_t coun
 void Arena::let_go(Frame& frame) noexcept {
     State::Slot& slot = state_->slot_of(frame.address());
     SMMU_ASSERT(slot.use == State::Use::used);
-    const std::uint64_t count = std::uint64_t{1} << frame.order();
-    SMMU_ASSERT(frame.account_->held >= count);
-    frame.account_->held -= count;
+    frame.account_->relieve(std::uint64_t{1} << frame.order());
     frame.words_ = nullptr;
 }
 
@@ -249,7 +253,7 @@ Result<Frame> Arena::adopt(PhysAddr address, Account& account, unsigned order) {
     if (!left_by_earlier)
         return fail(ENOENT, fmt::format("table memory: {:#x} (2^{} frames) is not what an earlier instance left",
                                         address.value, order));
-    if (account.limit < account.held || account.limit - account.held < count)
+    if (account.room() < count)
         return fail(EDQUOT, fmt::format("table memory: {} frames held of {} allowed, {} to adopt; raise the limit",
                                         account.held, account.limit, count));
     state_->earlier -= count;

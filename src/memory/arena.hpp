@@ -35,9 +35,12 @@ struct TableMemory {
 
 class Arena {
 public:
-    // Opens the arena: continues the one found in `memory` when its header is sound and of this boot (the
-    // generation goes up by one), else writes a new one. EINVAL when the memory is too small (< 64 frames).
+    // Opens the arena: continues the one found in `memory` when it is of this boot (the generation goes up by one), else
+    // writes a new one. EINVAL when the memory is too small (< 64 frames); EEXIST when what an instance of this boot left
+    // there has another size or version or is damaged: hardware may be walking it, so nothing is touched.
     static Result<std::unique_ptr<Arena>> open(TableMemory memory, BootIdentity boot);
+    // Whether open() would continue an arena found there. Errors as open(); nothing is written.
+    static Result<bool> would_continue(TableMemory memory, BootIdentity boot);
     ~Arena();
 
     PhysRange range() const;

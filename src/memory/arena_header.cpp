@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "memory/arena_header.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <atomic>
 
@@ -34,17 +36,26 @@ std::uint32_t ArenaHeader::own_frames() const {
     return static_cast<std::uint32_t>((bytes + frame_bytes - 1) >> frame_log2);
 }
 
-std::optional<std::uint32_t> ArenaHeader::found(const BootIdentity& boot) const {
+Result<std::optional<std::uint32_t>> ArenaHeader::found(const BootIdentity& boot) const {
     if (load<std::uint64_t>(magic_at) != magic) return std::nullopt;
-    if (load<std::uint32_t>(version_at) != version) return std::nullopt;
-    if (load<std::uint64_t>(base_at) != memory_.range.first.value) return std::nullopt;
-    if (load<std::uint64_t>(frames_at) != frames()) return std::nullopt;
     for (std::size_t i = 0; i < boot.size(); ++i)
         if (load<std::uint8_t>(boot_at + i) != boot[i]) return std::nullopt;
+
+    const auto refuse = [&](std::string what) {
+        return fail(EEXIST, fmt::format("the table memory at {:#x} holds the tables of an earlier instance, which hardware "
+                                        "may be walking, but {}; the machine must be reset before it can be used otherwise",
+                                        memory_.range.first.value, what));
+    };
+    const auto found_version = load<std::uint32_t>(version_at);
+    if (found_version != version) return refuse(fmt::format("of version {}, not {}", found_version, version));
+    const auto found_frames = load<std::uint64_t>(frames_at);
+    if (load<std::uint64_t>(base_at) != memory_.range.first.value || found_frames != frames())
+        return refuse(fmt::format("of {} KiB, not {}: start with `tables` as it was", found_frames << (frame_log2 - 10),
+                                  std::uint64_t{frames()} << (frame_log2 - 10)));
     const auto both = load<std::uint64_t>(generation_at);
     const auto generation = static_cast<std::uint32_t>(both);
-    if (both != with_complement(generation) || generation == 0) return std::nullopt;
-    if (generation + 1 >= generation_end) return std::nullopt;
+    if (both != with_complement(generation) || generation == 0 || generation + 1 >= generation_end)
+        return refuse("its header is damaged");
     return generation;
 }
 

@@ -32,8 +32,9 @@ public:
     // Frames that header and records occupy.
     std::uint32_t own_frames() const;
 
-    // The generation of the arena found here, when it is one of this boot, place and size.
-    std::optional<std::uint32_t> found(const BootIdentity& boot) const;
+    // The generation of the arena found here; nothing when there is none of this boot. EEXIST: there is one, and hardware
+    // may be walking it, but it has another size or version or is damaged: nothing in it may be touched.
+    Result<std::optional<std::uint32_t>> found(const BootIdentity& boot) const;
     // Writes a new header, all frames free, generation 1.
     void write_new(const BootIdentity& boot);
     // Makes `generation` the current one. Records that no earlier generation can have written become those of the

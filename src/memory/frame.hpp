@@ -4,6 +4,7 @@
 // through Gather -> Flushed -> Arena::reclaim. Letting one drop is an internal error.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -21,6 +22,22 @@ inline constexpr std::uint64_t frame_bytes = std::uint64_t{1} << frame_log2;
 struct Account {
     std::uint64_t limit = ~std::uint64_t{0};
     std::uint64_t held = 0;
+    Account* within = nullptr;  // what is held here is held there too: all clients together leave the service some
+
+    // Frames that may still be taken.
+    std::uint64_t room() const {
+        const std::uint64_t own = limit > held ? limit - held : 0;
+        return within == nullptr ? own : std::min(own, within->room());
+    }
+    void charge(std::uint64_t frames) {
+        held += frames;
+        if (within != nullptr) within->charge(frames);
+    }
+    void relieve(std::uint64_t frames) {
+        SMMU_ASSERT(held >= frames);
+        held -= frames;
+        if (within != nullptr) within->relieve(frames);
+    }
 };
 
 class Frame {

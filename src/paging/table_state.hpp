@@ -33,7 +33,7 @@ struct PageTable<F>::State {
     static bool sound(const Geometry& g) {
         if (g.levels == 0 || g.levels > most_levels || g.leaf_sizes == 0 || g.input_bits > 63) return false;
         const unsigned top = g.levels - 1;
-        if (g.input_bits <= F::span_log2(top)) return false;
+        if (g.input_bits <= F::span_log2(0)) return false;
         if (g.input_bits > F::span_log2(top) + F::index_bits(top) + most_root_order) return false;
         std::uint64_t possible = 0;
         for (unsigned level = 0; level < g.levels; ++level) {
@@ -48,8 +48,10 @@ struct PageTable<F>::State {
     unsigned granule_log2() const { return static_cast<unsigned>(std::countr_zero(geometry.leaf_sizes)); }
     static std::uint64_t span(unsigned level) { return std::uint64_t{1} << F::span_log2(level); }
     std::uint64_t slots(unsigned level) const {
-        if (level == top()) return std::uint64_t{1} << (geometry.input_bits - F::span_log2(level));
-        return std::uint64_t{1} << F::index_bits(level);
+        if (level < top()) return std::uint64_t{1} << F::index_bits(level);
+        // Hardware may walk more levels than the addresses need: then one entry of the root is in use.
+        const unsigned below = F::span_log2(level);
+        return geometry.input_bits > below ? std::uint64_t{1} << (geometry.input_bits - below) : 1;
     }
     unsigned root_order() const {
         const std::uint64_t bytes = slots(top()) * sizeof(Entry);

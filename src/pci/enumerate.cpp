@@ -59,20 +59,22 @@ void Enumeration::scan(std::uint16_t segment, std::uint8_t first_bus, std::uint8
     }
 }
 
+// The further functions of devices that have several are asked for in one trip, too.
 void Enumeration::probe(std::span<const platform::PciFunction> slots) {
     std::vector<std::uint32_t> ids(slots.size());
     config_.read(slots, offset::id, ids);
+    std::vector<platform::PciFunction> further;
     for (std::size_t i = 0; i < slots.size(); ++i) {
         if (ids[i] == absent || ids[i] == 0 || std::uint16_t(ids[i]) == 0xffff) continue;
-        PciAddress address{slots[i].segment, slots[i].bus, std::uint8_t(slots[i].devfn >> 3), 0};
+        const auto [segment, bus, devfn] = slots[i];
         const std::size_t before = facts_.size();
-        take(address);
-        if (facts_.size() == before || !facts_.back().function.multifunction) continue;
-        for (std::uint8_t function = 1; function < 8; ++function) {
-            address.function = function;
-            take(address);
-        }
+        take({segment, bus, std::uint8_t(devfn >> 3), std::uint8_t(devfn & 7)});
+        const bool has_further =
+            (devfn & 7) == 0 && facts_.size() != before && facts_.back().function.multifunction;
+        for (unsigned function = 1; has_further && function < 8; ++function)
+            further.push_back({segment, bus, std::uint8_t(devfn | function)});
     }
+    if (!further.empty()) probe(further);
 }
 
 void Enumeration::take(const PciAddress& address) {

@@ -96,13 +96,14 @@ std::vector<BridgeWindow> read_windows(const Header& header) {
     return windows;
 }
 
-}  // namespace
-
-void read_back(platform::PciConfig& config, PciFunction& function) {
-    const auto at = function_at(function.address);
-    const std::uint32_t command_status = config.read32(at, offset::command);
+void take_command(std::uint32_t command_status, PciFunction& function) {
     function.bus_master = (command_status & command::bus_master) != 0;
     function.memory_decode = (command_status & command::memory_decode) != 0;
+}
+
+// What lies in the function's own capabilities: ACS, ATS, PRI, PASID.
+void read_enables(platform::PciConfig& config, PciFunction& function) {
+    const auto at = function_at(function.address);
     const auto half = [&](std::uint16_t where, bool upper) {
         const std::uint32_t value = config.read32(at, where);
         return std::uint16_t(upper ? value >> 16 : value);
@@ -126,6 +127,19 @@ void read_back(platform::PciConfig& config, PciFunction& function) {
             (half(std::uint16_t(function.pasid.offset + 4), true) & pasid_enable) != 0;
 }
 
+}  // namespace
+
+void read_back(platform::PciConfig& config, std::span<PciFunction> functions) {
+    std::vector<platform::PciFunction> places;
+    for (const PciFunction& function : functions) places.push_back(function_at(function.address));
+    std::vector<std::uint32_t> commands(places.size());
+    config.read(places, offset::command, commands);
+    for (std::size_t i = 0; i < places.size(); ++i) {
+        take_command(commands[i], functions[i]);
+        read_enables(config, functions[i]);
+    }
+}
+
 std::optional<FunctionFacts> read_function(platform::PciConfig& config,
                                            const topology::PciAddress& address) {
     Header header{};
@@ -146,7 +160,8 @@ std::optional<FunctionFacts> read_function(platform::PciConfig& config,
         function.subordinate = std::uint8_t(header[offset::bus_numbers / 4] >> 16);
     }
     read_capabilities(config, header, function);
-    read_back(config, function);
+    take_command(header[offset::command / 4], function);
+    read_enables(config, function);
     if ((header_type & 0x7f) <= 1) facts.bars = read_bars(header, function.is_bridge);
     if ((header_type & 0x7f) == 1) facts.windows = read_windows(header);
     return facts;

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "platform/platform.hpp"
@@ -33,7 +34,8 @@ struct FunctionFacts {
 std::optional<FunctionFacts> read_function(platform::PciConfig& config,
                                            const topology::PciAddress& address);
 
-// Reads the state that the gate changes again: ACS, ATS, PRI, PASID, bus master.
-void read_back(platform::PciConfig& config, topology::PciFunction& function);
+// Reads the state that the gate changes again: ACS, ATS, PRI, PASID, bus master. What every
+// function has, in one trip.
+void read_back(platform::PciConfig& config, std::span<topology::PciFunction> functions);
 
 }  // namespace smmu::pci

@@ -162,6 +162,15 @@ Checked<Bytes> Connection::receive(std::span<std::byte> buffer, Descriptors& des
     }
 }
 
+Checked<Bytes> Connection::receive_bytes(std::span<std::byte> buffer) const {
+    SMMU_ASSERT(buffer.size() >= packet_limit);
+    const ssize_t count = recv(fd(), buffer.data(), packet_limit, MSG_DONTWAIT | MSG_TRUNC);
+    if (count < 0 && (errno == EAGAIN || errno == EINTR)) return refuse(EAGAIN, "no packet has come");
+    if (count <= 0) return refuse(ENOTCONN, "the other side has closed the connection");
+    if (std::size_t(count) > packet_limit) return refuse(EPROTO, "packet is longer than any command");
+    return Bytes(buffer.data(), std::size_t(count));
+}
+
 bool Connection::peer_gone() const {
     pollfd waited{fd(), POLLRDHUP, 0};
     return poll(&waited, 1, 0) != 0 &&

@@ -50,6 +50,9 @@ public:
     // limits: end the connection.
     Checked<Bytes> receive(std::span<std::byte> buffer, Descriptors& descriptors,
                            const Deadline& deadline) const;
+    // The same for a peer that may not hand descriptors over: they are never taken up. Closing a descriptor of a file
+    // system of the peer's making could take as long as the peer likes.
+    Checked<Bytes> receive_bytes(std::span<std::byte> buffer) const;
     // The other side has closed its end or is gone. Does not wait.
     bool peer_gone() const;
 

@@ -142,7 +142,7 @@ std::vector<Stream> Draft::user_streams(const Device& device, const DeviceEntry&
 std::vector<Stream> Draft::streams_of(const Device& device, const UseClause& use) {
     const auto unit = find_unit(use.unit);
     if (!unit) {
-        finding("unit-unknown", Severity::error, use.origin,
+        misconfigured("unit-unknown", use.origin,
                 fmt::format("No unit is named {}: neither a unit line nor firmware describes it.",
                             use.unit));
         return {};
@@ -150,8 +150,8 @@ std::vector<Stream> Draft::streams_of(const Device& device, const UseClause& use
     const UnitKind kind = topology_.unit(*unit).kind;
     const auto* address = std::get_if<PciAddress>(&device.id);
     if (kind == UnitKind::vtd && (address == nullptr || use.stream)) {
-        finding(
-            "vtd-stream-unusable", Severity::error, use.origin,
+        misconfigured(
+            "vtd-stream-unusable", use.origin,
             address == nullptr
                 ? fmt::format("{} cannot go through {}: VT-d knows PCI functions only.",
                               to_string(device.id), use.unit)
@@ -160,7 +160,7 @@ std::vector<Stream> Draft::streams_of(const Device& device, const UseClause& use
     }
     if (use.stream) return {{*unit, StreamId(*use.stream), use.origin}};
     if (address == nullptr || !knows_requesters(kind)) {
-        finding("stream-missing", Severity::error, use.origin,
+        misconfigured("stream-missing", use.origin,
                 fmt::format("use {} needs a stream id for {}.", use.unit, to_string(device.id)));
         return {};
     }
@@ -196,7 +196,7 @@ void Draft::check_contradiction(const Device& device, const std::vector<Stream>&
         if (board_ids.empty() || board_ids == ids_on(user, stream.unit)) continue;
         if (!said.insert(raw(stream.unit)).second) continue;
         const auto other = std::ranges::find(board, stream.unit, &Stream::unit);
-        finding("stream-contradiction", Severity::error, stream.origin,
+        misconfigured("stream-contradiction", stream.origin,
                 fmt::format("{} has other streams on {} here than at {}; use combine override if "
                             "the configuration "
                             "is right.",

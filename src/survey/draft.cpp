@@ -157,6 +157,14 @@ void Draft::check_units() {
                 "unit-registers-overlap", Severity::error, by_base[i]->origin,
                 fmt::format("The registers of {} and {} (at {}) overlap; one of the two is wrong.",
                             by_base[i]->name, by_base[i - 1]->name, by_base[i - 1]->origin.text));
+    for (const config::AcceptEntry& entry : user_.uncontained_accepted)
+        if (std::ranges::none_of(units, [&](const Unit& unit) { return unit.registers.first == entry.base; }))
+            misconfigured("accepted-unit-unknown", entry.origin,
+                          fmt::format("No unit has its registers at {:#x}.", entry.base.value));
+    for (const config::UnclaimedEntry& entry : user_.unclaimed)
+        if (entry.unit && !find_unit(*entry.unit))
+            misconfigured("unclaimed-unit-unknown", entry.origin,
+                          fmt::format("No unit is named {}.", *entry.unit));
     if (units.empty())
         finding("no-units", Severity::error, {"firmware and configuration"},
                 "No unit is known: nothing on this machine can be contained. Turn it on in the "

@@ -61,6 +61,10 @@ private:
         topology_.findings.push_back(
             {std::string(id), severity, std::move(origin), std::move(text)});
     }
+    void misconfigured(std::string_view id, topology::Origin origin, std::string text) {
+        finding(id, topology::Severity::error, std::move(origin), std::move(text));
+        topology_.findings.back().in_configuration = true;
+    }
     topology::Device* find_device(const topology::DeviceId& id);
     std::optional<UnitId> find_unit(std::string_view name) const;
     bool merging() const { return user_.combine.value == config::Combine::merge; }

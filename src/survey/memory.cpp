@@ -130,7 +130,7 @@ void Draft::add_startup(Device& device, const DeviceEntry& entry) {
     for (const config::NameUse& use : entry.allows) {
         const config::AllowSet* set = user_.find_allow(use.name);
         if (set == nullptr) {
-            finding("allow-unknown", Severity::error, use.origin,
+            misconfigured("allow-unknown", use.origin,
                     fmt::format("No allow line defines {}.", use.name));
             continue;
         }

@@ -94,6 +94,7 @@ struct Finding {
     Severity severity = Severity::warning;
     Origin origin;
     std::string text;  // where, what, what to do
+    bool in_configuration = false;  // what the user said is wrong, not what the machine says
 };
 
 // A fact that lost against another one: kept so that a person can see what was there and what

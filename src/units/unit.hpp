@@ -113,6 +113,7 @@ struct UnitReport {
     std::string version;       // as the hardware says it
     std::string mode;          // "legacy, second stage, 48-bit, 4 levels"
     UnitState state = UnitState::untouched;
+    bool stop_confirmed = true;  // of a failed unit: the hardware confirmed that everything refuses
     Found found = Found::off;  // before take_over: as it looks now; after: what it met
     bool interrupts_remapped = false;
     std::uint64_t spaces = 0, spaces_possible = 0;

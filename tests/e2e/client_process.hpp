@@ -12,6 +12,7 @@
 #include <smmu_ext.h>
 #include <sys/socket.h>
 
+#include <stdexcept>
 #include <type_traits>
 
 #include "tests/e2e/service.hpp"
@@ -47,6 +48,10 @@ public:
         std::array<int, 2> ends{};
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) abort();
         ClientProcess process;
+        void* const shared =
+            mmap(nullptr, shared_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        if (shared == MAP_FAILED) abort();
+        process.shared_ = shared;
         process.channel_.reset(ends[0]);
         const UniqueFd theirs(ends[1]);
         const pid_t parent = getpid();
@@ -59,14 +64,25 @@ public:
     }
     ClientProcess() = default;
     ClientProcess(ClientProcess&& other) noexcept
-        : pid_(std::exchange(other.pid_, 0)), channel_(std::move(other.channel_)) {}
+        : pid_(std::exchange(other.pid_, 0)),
+          channel_(std::move(other.channel_)),
+          shared_(std::exchange(other.shared_, nullptr)) {}
     ClientProcess& operator=(ClientProcess&& other) noexcept {
-        kill_now();
-        pid_ = std::exchange(other.pid_, 0);
-        channel_ = std::move(other.channel_);
+        std::swap(pid_, other.pid_);
+        std::swap(channel_, other.channel_);
+        std::swap(shared_, other.shared_);
         return *this;
     }
-    ~ClientProcess() { kill_now(); }
+    ~ClientProcess() {
+        kill_now();
+        if (shared_ != nullptr) munmap(shared_, shared_bytes);
+    }
+
+    // Memory that test and client share, at the same address; zeros at first.
+    template <class T>
+    T* shared() const {
+        return static_cast<T*>(shared_);
+    }
 
     pid_t pid() const { return pid_; }
     void kill_now() {
@@ -121,8 +137,7 @@ public:
     }
     Answer add(Object object, Function device) {
         return run([object, device] {
-            return long{
-                smmu_device_add_pci(object, device.bus, device.device, device.function)};
+            return long{smmu_device_add_pci(object, device.bus, device.device, device.function)};
         });
     }
     Answer remove(Function device) { return add(nullptr, device); }
@@ -144,7 +159,32 @@ public:
         return object != nullptr && add(object, device).done() ? object : nullptr;
     }
 
+    // The records that wait for the client, oldest first.
+    std::vector<smmu_event> events() {
+        constexpr unsigned most = 64;
+        auto* const events = shared<smmu_event>();
+        const Answer answer = run([events] {
+            events->size = sizeof(smmu_event);
+            return long{smmu_event_read(events, most)};
+        });
+        if (answer.value < 0) throw std::runtime_error(answer.text);
+        return {events, events + answer.value};
+    }
+    // The one record that comes next; the test fails without.
+    smmu_event next_event() {
+        const Instant deadline = std::chrono::steady_clock::now() + patience;
+        while (std::chrono::steady_clock::now() < deadline) {
+            const auto taken = events();
+            if (taken.size() > 1) throw std::runtime_error("more than one record waits");
+            if (taken.size() == 1) return taken.front();
+            usleep(1000);
+        }
+        throw std::runtime_error("no record comes");
+    }
+
 private:
+    static constexpr std::size_t shared_bytes = 64 * 1024;
+
     struct Order {
         Answer (*carry_out)(const std::byte*);
         alignas(16) std::byte piece[128];
@@ -172,9 +212,9 @@ private:
         dup2(channel_copy, 3);
         if (ram_copy >= 0) dup2(ram_copy, ram_descriptor);
         close_range(ram_copy >= 0 ? 5 : 4, ~0u, 0);
-        if (choice.user != 0 && (setgroups(0, nullptr) != 0 ||
-                                 setresgid(choice.user, choice.user, choice.user) != 0 ||
-                                 setresuid(choice.user, choice.user, choice.user) != 0))
+        if (choice.user != 0 &&
+            (setgroups(0, nullptr) != 0 || setresgid(choice.user, choice.user, choice.user) != 0 ||
+             setresuid(choice.user, choice.user, choice.user) != 0))
             return;
         prctl(PR_SET_PDEATHSIG, SIGKILL);  // a change of user forgets it
         Order order;
@@ -186,6 +226,7 @@ private:
 
     pid_t pid_ = 0;
     UniqueFd channel_;
+    void* shared_ = nullptr;
 };
 
 }  // namespace smmu::test

@@ -131,7 +131,7 @@ template <class Suite>
 class SharedRoom : public testing::Test {
 public:
     static void SetUpTestSuite() {
-        auto opened = MachineRoom::open();
+        auto opened = MachineRoom::open("q35-vtd", Suite::board_options());
         ASSERT_TRUE(opened) << opened.error().text;
         room_ = std::move(*opened);
         const auto started = room_->start_service(Suite::words());
@@ -139,12 +139,11 @@ public:
     }
     static void TearDownTestSuite() { room_.reset(); }
     static std::vector<std::string> words() { return {"smmu", "vtd"}; }
+    static std::vector<std::string> board_options() { return {}; }
 
 protected:
     void SetUp() override { ASSERT_TRUE(room_ && room_->service().alive()); }
-    void TearDown() override {
-        EXPECT_TRUE(room_->service().alive()) << room_->service().said();
-    }
+    void TearDown() override { EXPECT_TRUE(room_->service().alive()) << room_->service().said(); }
     static MachineRoom& room() { return *room_; }
 
 private:

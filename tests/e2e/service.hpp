@@ -104,7 +104,8 @@ public:
     // The words that every service of a test begins with.
     static std::vector<std::string> words(const BoardProcess& board,
                                           const std::vector<std::string>& further) {
-        std::vector<std::string> all = {"platform", "board",   board.socket(),
+        setenv("SMMU_BOARD_DIR", board.directory().c_str(), 1);  // board.sock is there
+        std::vector<std::string> all = {"platform", "board",       "board",
                                         "socket",   socket(board), "foreground"};
         all.insert(all.end(), further.begin(), further.end());
         return all;
@@ -123,10 +124,10 @@ public:
         setenv("SMMUMAN_SOCKET", socket(board).c_str(), 1);
         service.program_ = Program::start("smmuman", words(board, further), service.said_);
         const Instant deadline = std::chrono::steady_clock::now() + patience;
-        while (service.said().find("contained ") == std::string::npos) {
+        while (service.said().find("devices behind no unit") == std::string::npos) {
             if (const auto status = service.program_.wait_for_end(Nanoseconds{0}))
-                return fail(EIO, fmt::format("the service ended with {}: {}", *status,
-                                             service.said()));
+                return fail(EIO,
+                            fmt::format("the service ended with {}: {}", *status, service.said()));
             if (std::chrono::steady_clock::now() > deadline)
                 return fail(ETIMEDOUT, "the service is not ready in time: " + service.said());
             usleep(2000);

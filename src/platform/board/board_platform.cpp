@@ -50,12 +50,13 @@ private:
 // Holds the client's descriptor, which is the board's RAM: that never moves.
 class PinnedBoardRam final : public PinnedMemory {
 public:
-    PinnedBoardRam(UniqueFd memory, std::vector<PhysRange> extents)
-        : memory_(std::move(memory)), extents_(std::move(extents)) {}
+    // The board's RAM neither moves nor ends before the board does: holding its file once is enough.
+    PinnedBoardRam(std::shared_ptr<const UniqueFd> ram, std::vector<PhysRange> extents)
+        : ram_(std::move(ram)), extents_(std::move(extents)) {}
     std::span<const PhysRange> extents() const noexcept override { return extents_; }
 
 private:
-    UniqueFd memory_;
+    std::shared_ptr<const UniqueFd> ram_;
     std::vector<PhysRange> extents_;
 };
 
@@ -88,7 +89,7 @@ private:
 class BoardPlatform final : public Platform {
 public:
     BoardPlatform(std::unique_ptr<link::Client> client, UniqueFd ram)
-        : client_(std::move(client)), ram_(std::move(ram)) {}
+        : client_(std::move(client)), ram_(std::make_shared<const UniqueFd>(std::move(ram))) {}
 
     std::string name() const override { return fmt::format("board {}", client_->machine().name); }
     memory::BootIdentity boot_identity() const override { return client_->machine().boot_identity; }
@@ -105,7 +106,7 @@ private:
     Result<PhysRange> usual_table_range(std::uint64_t bytes);
 
     std::shared_ptr<link::Client> client_;
-    UniqueFd ram_;
+    std::shared_ptr<const UniqueFd> ram_;
     std::vector<std::unique_ptr<Mapping>> mappings_;
 };
 
@@ -181,7 +182,7 @@ Result<memory::TableMemory> BoardPlatform::table_memory(std::optional<PhysRange>
         if (!range || !range->contains(*wanted)) continue;
         auto mapping = std::make_unique<Mapping>();
         SMMU_TRY(const auto view,
-                 mapping->map(ram_, ram.offset + (wanted->first - ram.base), wanted->length()));
+                 mapping->map(*ram_, ram.offset + (wanted->first - ram.base), wanted->length()));
         mappings_.push_back(std::move(mapping));
         return memory::TableMemory{*wanted, view};
     }
@@ -193,7 +194,7 @@ Result<std::unique_ptr<PinnedMemory>> BoardPlatform::pin(UniqueFd memory, std::u
                                                          std::uint64_t length) {
     struct stat ours{};
     struct stat theirs{};
-    if (fstat(ram_.get(), &ours) != 0 || fstat(memory.get(), &theirs) != 0 ||
+    if (fstat(ram_->get(), &ours) != 0 || fstat(memory.get(), &theirs) != 0 ||
         ours.st_dev != theirs.st_dev || ours.st_ino != theirs.st_ino)
         return fail(EINVAL,
                     fmt::format("{}: a device can only be let into memory of the board's RAM file",
@@ -217,7 +218,7 @@ Result<std::unique_ptr<PinnedMemory>> BoardPlatform::pin(UniqueFd memory, std::u
     if (length != 0)
         return fail(EINVAL, fmt::format("{}: {} bytes at {:#x} leave the RAM file", name(), length,
                                         offset));
-    return std::make_unique<PinnedBoardRam>(std::move(memory), std::move(extents));
+    return std::make_unique<PinnedBoardRam>(ram_, std::move(extents));
 }
 
 }  // namespace

@@ -31,12 +31,15 @@ std::vector<Invalidate> requests_for(std::span<const IovaRange> ranges, std::uin
     return requests;
 }
 
+Result<void> UnitCaches::check_running() const {
+    if (unit_.state() != UnitState::failed) return {};
+    return fail(EIO, hardware_.name() +
+                         ": the unit is stopped, its caches cannot be made to forget; treat the "
+                         "memory as reachable until it was taken over again");
+}
+
 Result<void> UnitCaches::forget(std::span<const Invalidate> requests) noexcept {
-    if (unit_.state() == UnitState::failed)
-        return fail(EIO,
-                    hardware_.name() +
-                        ": the unit is stopped, its caches cannot be made to forget; treat the "
-                        "memory as reachable until it was taken over again");
+    SMMU_CHECK(check_running());
     if (way_ == nullptr || requests.empty()) return {};
     ++flushes_;
     auto done = way_->run(requests);
@@ -51,9 +54,10 @@ Result<void> UnitCaches::forget_everything() noexcept {
 }
 
 Result<void> UnitCaches::appeared(std::span<const Invalidate> requests) noexcept {
+    SMMU_CHECK(check_running());
     // An invalidation flushes the write buffer too.
     if (features().caches_absent) return forget(requests);
-    if (way_ == nullptr || unit_.state() == UnitState::failed) return {};
+    if (way_ == nullptr) return {};
     auto flushed = hardware_.flush_write_buffer();
     if (!flushed) unit_.hard_stop();
     return flushed;

@@ -39,6 +39,8 @@ public:
 
 private:
     Result<void> invalidate(const memory::Gather&) override { return forget_everything(); }
+    // EIO when the unit is stopped.
+    Result<void> check_running() const;
 
     Hardware& hardware_;
     IommuUnit& unit_;

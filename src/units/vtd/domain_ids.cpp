@@ -36,6 +36,10 @@ void DomainIds::reserve(std::uint16_t id) {
     if (id < uses_.size() && uses_[id] == Use::free) uses_[id] = Use::predecessor;
 }
 
+bool DomainIds::is_reserved(std::uint16_t id) const {
+    return id < uses_.size() && uses_[id] == Use::predecessor;
+}
+
 void DomainIds::forget_predecessors() {
     for (Use& use : uses_)
         if (use == Use::predecessor) use = Use::free;

@@ -28,6 +28,7 @@ public:
     // `id` occurs in what an earlier instance left: not to be given out before
     // forget_predecessors().
     void reserve(std::uint16_t id);
+    bool is_reserved(std::uint16_t id) const;
     // Everything that was cached when this instance began was forgotten.
     void forget_predecessors();
 

@@ -18,32 +18,35 @@ struct Walk {
     unsigned width;
     unsigned code;  // AW
 };
-// Four levels first: three save a step but not every unit's MGAW fits, five cost one for nothing.
-constexpr Walk walks[] = {{2, 4, 48, 2}, {1, 3, 39, 1}, {3, 5, 57, 3}};
+constexpr Walk walks[] = {{1, 3, 39, 1}, {2, 4, 48, 2}, {3, 5, 57, 3}};
 
+// The fewest levels that reach as far as the unit's addresses do; where none does, the most. Some
+// units have no walk as short as their addresses.
 Result<void> choose_walk(Features& features, hw::Bits<Capability> capability,
                          const std::string& where) {
     const std::uint64_t supported = capability[Capability::guest_widths];
+    const auto guest_bits = static_cast<unsigned>(capability[Capability::guest_width_less_one]) + 1;
     for (const Walk& walk : walks) {
         if ((supported >> walk.supported_bit & 1) == 0) continue;
         features.levels = walk.levels;
         features.width_code = walk.code;
-        const auto guest_bits =
-            static_cast<unsigned>(capability[Capability::guest_width_less_one]) + 1;
         features.input_bits = std::min(walk.width, guest_bits);
-        if (features.input_bits < smallest_useful_width)
-            return fail(
-                ENOTSUP,
-                fmt::format("{}: CAP.MGAW allows device addresses of {} bits only; this cannot be "
-                            "a working unit, check the registers' address",
-                            where, guest_bits));
-        return {};
+        if (walk.width >= guest_bits) break;
     }
-    return fail(
-        ENOTSUP,
-        fmt::format("{}: CAP.SAGAW is {:#x}: no second-stage width that this driver knows; the "
-                    "unit cannot be programmed, accept it with 'uncontained accept' or replace it",
-                    where, supported));
+    if (features.levels == 0)
+        return fail(
+            ENOTSUP,
+            fmt::format(
+                "{}: CAP.SAGAW is {:#x}: no second-stage width that this driver knows; the "
+                "unit cannot be programmed, accept it with 'uncontained accept' or replace it",
+                where, supported));
+    if (features.input_bits < smallest_useful_width)
+        return fail(
+            ENOTSUP,
+            fmt::format("{}: CAP.MGAW allows device addresses of {} bits only; this cannot be "
+                        "a working unit, check the registers' address",
+                        where, guest_bits));
+    return {};
 }
 
 Result<void> check_invalidation(const Features& features, const std::string& where) {

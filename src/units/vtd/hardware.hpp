@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/clock.hpp"
@@ -44,11 +45,18 @@ public:
     // Latches a root table. The caller sees to invalidation and to what may change while
     // translating.
     Result<void> set_root(PhysAddr root, TableMode mode) noexcept;
+    // The mode the unit looks tables up in: what this instance latched. Before that, what the
+    // register says, which anybody may have written without having it latched.
+    TableMode mode() const {
+        return latched_.value_or(TableMode(registers_.read<RootTable>()[RootTable::mode]));
+    }
     // Pushes table writes out of the unit's buffers where it has any (RWBF); otherwise nothing.
     Result<void> flush_write_buffer() noexcept;
 
-    // Blocks all memory by the protected-memory registers, as far as this unit has them.
-    Result<void> protect_all_memory() noexcept;
+    // Blocks memory by the protected-memory registers, as far as this unit has them. True when all
+    // memory below 2^host_bits is blocked by what reads back, for every request: units before
+    // version 2 block only requests that are not translated.
+    bool protect_all_memory(unsigned host_bits) noexcept;
     Result<void> unprotect_memory() noexcept;
 
     // Event messages stay off: this driver polls.
@@ -58,10 +66,14 @@ public:
     std::unexpected<Error> not_confirmed(const char* what) const;
 
 private:
-    hw::Bits<GlobalCommand> kept() const;
+    Result<hw::Bits<GlobalCommand>> kept() const;
     Result<void> write_command(hw::Bits<GlobalCommand> value, Field<GlobalStatus> status,
                                bool wanted);
     Result<void> set_protection(bool on) noexcept;
+    template <class Base, class Limit>
+    bool covers(std::uint64_t first, std::uint64_t last, std::uint64_t granule) const;
+    template <class Base, class Limit>
+    bool cover(std::uint64_t first, std::uint64_t last) const;
 
     std::unique_ptr<hw::Mmio> mmio_;
     hw::Registers registers_;
@@ -69,6 +81,7 @@ private:
     std::string name_;
     Clock& clock_;
     std::uint64_t commands_ = 0;
+    std::optional<TableMode> latched_;
 };
 
 }  // namespace smmu::units::vtd

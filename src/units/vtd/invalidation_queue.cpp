@@ -98,6 +98,12 @@ bool InvalidationQueue::is_empty() const {
            registers.read<QueueTail>()[QueueTail::index];
 }
 
+bool InvalidationQueue::is_on() const {
+    const hw::Registers& registers = hardware_.registers();
+    return registers.read<GlobalStatus>().has(GlobalStatus::queued_invalidation) &&
+           registers.read<QueueAddress>().raw() == ring_at_.value;
+}
+
 Result<void> InvalidationQueue::start() noexcept {
     const hw::Registers& registers = hardware_.registers();
     tail_ = 0;

@@ -35,6 +35,8 @@ public:
     Result<void> run(std::span<const Invalidate> requests) noexcept override;
 
     PhysAddr address() const { return ring_at_; }
+    // Whether the unit works on this ring.
+    bool is_on() const;
     std::uint64_t errors() const { return errors_; }
     // Did not answer; it is not asked again.
     bool is_dead() const { return dead_; }

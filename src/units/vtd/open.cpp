@@ -25,6 +25,19 @@ Result<PhysRange> window(PhysRange registers, std::uint64_t bytes, const std::st
 
 }  // namespace
 
+Result<FirstLook> look(platform::Platform& platform, PhysRange registers) {
+    const std::string name = fmt::format("vtd@{:x}", registers.first.value);
+    SMMU_TRY(const PhysRange first_page, window(registers, smallest_window, name));
+    SMMU_TRY(const std::unique_ptr<hw::Mmio> mmio, platform.registers(first_page));
+    const hw::Registers unit(*mmio);
+    if (unit.read<GlobalStatus>().raw() == ~std::uint32_t{0}) return FirstLook{.answers = false, .register_bytes = 0, .root = {}};
+    SMMU_TRY(const Features features, Features::read(unit, name));
+    FirstLook seen{.answers = true, .register_bytes = features.register_bytes(), .root = {}};
+    if (unit.read<GlobalStatus>().has(GlobalStatus::translation))
+        seen.root = PhysAddr{unit.read<RootTable>().in_place(RootTable::address)};
+    return seen;
+}
+
 Result<std::unique_ptr<IommuUnit>> open(platform::Platform& platform, PhysRange registers,
                                         memory::Arena& arena, memory::Account& tables, Clock& clock,
                                         unsigned host_address_bits) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "platform/platform.hpp"
 #include "units/unit.hpp"
@@ -16,5 +17,14 @@ namespace smmu::units::vtd {
 Result<std::unique_ptr<IommuUnit>> open(platform::Platform& platform, PhysRange registers,
                                         memory::Arena& arena, memory::Account& tables, Clock& clock,
                                         unsigned host_address_bits = 52);
+
+// What a unit says before anything is decided; registers are only read.
+struct FirstLook {
+    bool answers = true;                // false: all ones, as where nothing is
+    std::uint64_t register_bytes = 0;   // how far its registers reach
+    std::optional<PhysAddr> root;       // it is translating, with these tables
+};
+// The platform's error when the registers cannot be had, ENOTSUP when this driver makes nothing of the unit.
+Result<FirstLook> look(platform::Platform& platform, PhysRange registers);
 
 }  // namespace smmu::units::vtd

@@ -39,6 +39,7 @@ UnitReport VtdUnit::report() const {
         report.mode += stop_confirmed_ ? "; stopped, everything refuses"
                                        : "; stopped, NOT confirmed by the hardware";
     report.state = state_;
+    report.stop_confirmed = state_ != UnitState::failed || stop_confirmed_;
     report.found = found_.value_or(look());
     report.interrupts_remapped =
         registers.read<GlobalStatus>().has(GlobalStatus::interrupt_remapping);

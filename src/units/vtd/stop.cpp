@@ -12,31 +12,29 @@ void VtdUnit::hard_stop() noexcept {
     stop_confirmed_ = refuse_everything();
 }
 
-// Protected memory first, where there is any: it needs no table. Then an empty root table.
-// Translation is never turned off, and on where somebody turned it off.
+// An empty root table, then translation at once where somebody turned it off: nothing that has to be
+// waited for comes before. Translation is never turned off. Protected memory, where there is any,
+// needs no table.
 bool VtdUnit::refuse_everything() noexcept {
-    const hw::Registers& registers = hardware_.registers();
-    const auto status = registers.read<GlobalStatus>();
+    const Features& features = hardware_.features();
+    const auto status = hardware_.registers().read<GlobalStatus>();
     if (status.raw() == ~std::uint32_t{0}) return false;
-    const bool all_protected = hardware_.features().protected_low &&
-                               hardware_.features().protected_high &&
-                               hardware_.protect_all_memory().has_value();
     const bool translating_now = status.has(GlobalStatus::translation);
     // The mode may change under translation only on some units; an empty root refuses in every
     // mode.
-    const auto mode = TableMode(registers.read<RootTable>()[RootTable::mode]);
-    const bool keep_mode =
-        translating_now && !hardware_.features().root_invalidates && mode == TableMode::scalable;
-    if (translating_now && mode == TableMode::abort) return true;
-    bool confirmed = hardware_
-                         .set_root(frames_.empty_root.address(),
-                                   keep_mode ? TableMode::scalable : TableMode::legacy)
-                         .has_value();
-    if (confirmed && !hardware_.features().root_invalidates) confirmed = forget_after_stop();
+    TableMode mode = TableMode::legacy;
+    if (translating_now && !features.root_invalidates && hardware_.mode() != TableMode::reserved)
+        mode = hardware_.mode();
+    bool confirmed = hardware_.set_root(frames_.empty_root.address(), mode).has_value();
     if (!translating_now)
         confirmed =
             hardware_.enable(GlobalCommand::translation, GlobalStatus::translation).has_value() &&
             confirmed;
+    const bool all_protected = hardware_.protect_all_memory(capabilities_.output_bits);
+    // Whether the mode that aborts everything was ever latched nobody can tell; in it the queue
+    // takes no descriptors of this driver.
+    if (confirmed && !features.root_invalidates)
+        confirmed = mode != TableMode::abort && forget_after_stop();
     return confirmed || all_protected;
 }
 
@@ -46,12 +44,19 @@ bool VtdUnit::forget_after_stop() noexcept {
     constexpr Invalidate everything[] = {{.what = Invalidate::What::all_contexts},
                                          {.what = Invalidate::What::all_translations}};
     if (!hardware_.features().queued) return register_invalidation_.run(everything).has_value();
-    if (queue_ && !queue_->is_dead() && queue_->run(everything)) return true;
+    if (queue_ && queue_->is_on() && !queue_->is_dead() && queue_->run(everything)) return true;
     if (hardware_.registers().read<GlobalStatus>().has(GlobalStatus::queued_invalidation) &&
         !hardware_.disable(GlobalCommand::queued_invalidation, GlobalStatus::queued_invalidation))
         return false;
     queue_.emplace(hardware_, frames_.queue_ring, frames_.queue_status, wait_sequence_);
     return queue_->start() && queue_->run(everything);
+}
+
+VtdUnit::Interrupts VtdUnit::interrupts_now() const {
+    if (!hardware_.features().interrupt_remapping) return {};
+    const hw::Registers& registers = hardware_.registers();
+    return {registers.read<GlobalStatus>().has(GlobalStatus::interrupt_remapping),
+            registers.read<InterruptTable>().raw()};
 }
 
 Result<void> VtdUnit::recheck() noexcept {
@@ -87,6 +92,16 @@ Result<void> VtdUnit::recheck() noexcept {
         const auto protection = registers.read<ProtectedEnable>();
         if (protection.has(ProtectedEnable::enable)) return differs("PMEN.EPM", 0, 1);
     }
+    if (!registers.read<FaultEventControl>().has(FaultEventControl::masked))
+        return differs("FECTL.IM", 1, 0);
+    if (hardware_.features().queued &&
+        !registers.read<QueueEventControl>().has(QueueEventControl::masked))
+        return differs("IECTL.IM", 1, 0);
+    const Interrupts interrupts = interrupts_now();
+    if (interrupts.remapped != interrupts_.remapped)
+        return differs("GSTS.IRES", interrupts_.remapped, interrupts.remapped);
+    if (interrupts.table != interrupts_.table)
+        return differs(InterruptTable::name, interrupts_.table, interrupts.table);
     return {};
 }
 

@@ -15,7 +15,14 @@ namespace smmu::units::vtd {
 Found VtdUnit::look() const {
     if (!hardware_.registers().read<GlobalStatus>().has(GlobalStatus::translation))
         return Found::off;
-    return !tables_ && find_predecessor(hardware_, arena_) ? Found::own : Found::foreign;
+    if (tables_) return Found::foreign;
+    // Tables that name an id which may be a new space's by now cannot be taken over in place.
+    const auto predecessor = find_predecessor(hardware_, arena_);
+    const bool own =
+        predecessor && std::ranges::all_of(predecessor->domains, [&](std::uint16_t domain) {
+            return domains_.is_reserved(domain);
+        });
+    return own ? Found::own : Found::foreign;
 }
 
 Result<VtdUnit::Wanted> VtdUnit::wanted_entries(std::span<const Assignment> assignments) const {
@@ -56,11 +63,17 @@ void VtdUnit::give_spare_frames_back() noexcept {
     spare_.clear();
 }
 
-// Closes what is not wanted, then opens what is. Buses get their tables from the spare frames.
-void VtdUnit::fill(const Wanted& wanted) noexcept {
+// What is not wanted, or wanted refusing, is not present any more; streams that are to have a space
+// stay on what they have.
+void VtdUnit::close_others(const Wanted& wanted) noexcept {
     tables_->visit([&](StreamId stream, const ContextEntry&) {
-        if (!wanted.contains(stream)) tables_->store(stream, {});
+        const auto known = wanted.find(stream);
+        if (known == wanted.end() || known->second == refusing()) tables_->store(stream, {});
     });
+}
+
+// Each stream goes to its new tables by one store. Buses get their tables from the spare frames.
+void VtdUnit::open_wanted(const Wanted& wanted) noexcept {
     for (const auto& [stream, entry] : wanted) {
         if (!tables_->has_bus(stream)) {
             SMMU_ASSERT(!spare_.empty());
@@ -72,15 +85,30 @@ void VtdUnit::fill(const Wanted& wanted) noexcept {
     tables_->publish_all();
 }
 
+// For tables that the unit does not look at.
+void VtdUnit::fill(const Wanted& wanted) noexcept {
+    close_others(wanted);
+    open_wanted(wanted);
+}
+
 // The queue of somebody else, whose memory may be out of reach: let it run empty, then turn it off.
+// One that an error stopped never runs empty; what is left in it need not be done, as everything is
+// forgotten later.
 Result<void> VtdUnit::stop_other_queue() noexcept {
     const hw::Registers& registers = hardware_.registers();
     if (!registers.read<GlobalStatus>().has(GlobalStatus::queued_invalidation)) return {};
-    const bool empty = hw::wait_until(hardware_.deadline(), [&] {
-        return registers.read<QueueHead>()[QueueHead::index] ==
-               registers.read<QueueTail>()[QueueTail::index];
+    const bool still = hw::wait_until(hardware_.deadline(), [&] {
+        const auto faults = registers.read<FaultStatus>();
+        return faults.has(FaultStatus::queue_error) || faults.has(FaultStatus::queue_timeout) ||
+               registers.read<QueueHead>()[QueueHead::index] ==
+                   registers.read<QueueTail>()[QueueTail::index];
     });
-    if (empty &&
+    const auto faults = registers.read<FaultStatus>();
+    if (faults.has(FaultStatus::queue_error) || faults.has(FaultStatus::queue_timeout)) {
+        registers.write(QueueTail::index.of(registers.read<QueueHead>()[QueueHead::index]));
+        registers.write(FaultStatus::queue_error(1) | FaultStatus::queue_timeout(1));
+    }
+    if (still &&
         hardware_.disable(GlobalCommand::queued_invalidation, GlobalStatus::queued_invalidation))
         return {};
     return fail(
@@ -135,19 +163,25 @@ Result<void> VtdUnit::replace_foreign(const Wanted& wanted, bool late_queue,
     return {};
 }
 
-// Each assigned stream goes from its old tables to its new ones by one store, under a new domain
-// id.
+// In two halves. Wherever the predecessor was killed, caches may hold ids that no entry names any
+// more, and another root than the one the register names may be latched. So nothing appears under a
+// new id before everything was forgotten and this root latched: caches can hold only ids that these
+// tables name then, and those are reserved. Streams that keep a space go on under the old id
+// meanwhile and are never refused.
 Result<void> VtdUnit::adopt_in_place(const Wanted& wanted) noexcept {
-    fill(wanted);
+    close_others(wanted);
     SMMU_CHECK(hardware_.flush_write_buffer());
-    // The predecessor may have died between writing this address and having it latched.
     SMMU_CHECK(hardware_.set_root(tables_->root(), TableMode::legacy));
+    SMMU_CHECK(caches_.forget_everything());
+    open_wanted(wanted);
+    SMMU_CHECK(hardware_.flush_write_buffer());
     return caches_.forget_everything();
 }
 
 // Nothing of anybody before is cached any more.
 Result<void> VtdUnit::finish_take_over() noexcept {
     domains_.forget_predecessors();
+    interrupts_ = interrupts_now();
     SMMU_CHECK(hardware_.unprotect_memory());
     if (leftover_.empty()) return {};
     memory::Gather gathered;
@@ -163,6 +197,7 @@ Result<void> VtdUnit::finish_take_over() noexcept {
 Result<VtdUnit::Queue> VtdUnit::prepare_queue() noexcept {
     const hw::Registers& registers = hardware_.registers();
     if (!hardware_.features().queued) return Queue::none;
+    if (queue_ && queue_->is_on()) return Queue::continued;
     if (registers.read<GlobalStatus>().has(GlobalStatus::queued_invalidation) &&
         has_own_queue(hardware_, arena_)) {
         const PhysAddr ring{registers.read<QueueAddress>().in_place(QueueAddress::address)};
@@ -228,7 +263,7 @@ Result<TakeOver> VtdUnit::take_over(std::span<const Assignment> assignments) {
         return fail(ENXIO, fmt::format("{}: nothing answers there any more", name()));
     SMMU_TRY(const Wanted wanted, wanted_entries(assignments));
     TakeOver result{.found = look(), .pause = {}, .took = {}};
-    const auto mode = TableMode(registers.read<RootTable>()[RootTable::mode]);
+    const TableMode mode = hardware_.mode();
     if (result.found != Found::off && mode != TableMode::legacy &&
         !hardware_.features().root_invalidates)
         return fail(

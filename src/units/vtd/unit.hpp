@@ -59,6 +59,11 @@ private:
     };
     using Wanted = std::map<StreamId, ContextEntry>;
     enum class Queue : std::uint8_t { none, stopped, continued };
+    // Interrupt remapping is another's; it must stay as take-over found it.
+    struct Interrupts {
+        bool remapped = false;
+        std::uint64_t table = 0;
+    };
 
     VtdUnit(std::unique_ptr<hw::Mmio> mmio, Features features, std::string name,
             memory::Arena& arena, memory::Account& account, Clock& clock,
@@ -80,6 +85,8 @@ private:
     Found look() const;
     Result<void> take_frames(const Wanted& wanted);
     void give_spare_frames_back() noexcept;
+    void close_others(const Wanted& wanted) noexcept;
+    void open_wanted(const Wanted& wanted) noexcept;
     void fill(const Wanted& wanted) noexcept;
     Result<void> stop_other_queue() noexcept;
     Result<Queue> prepare_queue() noexcept;
@@ -94,7 +101,8 @@ private:
     Result<void> adopt_in_place(const Wanted& wanted) noexcept;
     Result<void> finish_take_over() noexcept;
 
-    // Hard stop.
+    // Hard stop and recheck.
+    Interrupts interrupts_now() const;
     bool refuse_everything() noexcept;
     bool forget_after_stop() noexcept;
 
@@ -105,6 +113,7 @@ private:
     UnitState state_ = UnitState::untouched;
     bool stop_confirmed_ = false;
     std::optional<Found> found_;
+    Interrupts interrupts_;
 
     Frames frames_;
     std::vector<memory::Frame> spare_;  // taken for a take-over that is going on

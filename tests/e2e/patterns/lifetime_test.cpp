@@ -36,7 +36,8 @@ TEST_F(Patterns, Pattern02_WithoutServiceInitFailsAndTheRestIsHarmless) {
     });
     EXPECT_TRUE(init.failed_with(ENOENT)) << testing::PrintToString(init);
     // A driver that goes on without it must not crash in what it calls then.
-    const Answer create = driver.run([] { return smmu_obj_create(SOCF_NONE) == nullptr ? -1L : 0; });
+    const Answer create =
+        driver.run([] { return smmu_obj_create(SOCF_NONE) == nullptr ? -1L : 0; });
     EXPECT_TRUE(create.failed_with(ENOTCONN)) << testing::PrintToString(create);
     EXPECT_TRUE(driver.add(nullptr, q35::edu_a).failed_with(ENOTCONN));
     EXPECT_TRUE(driver.map(nullptr, memory_base, page).failed_with(ENOTCONN));
@@ -86,8 +87,8 @@ TEST_F(Patterns, Pattern05_AChannelIsADeviceOfItsOwnRegisterWindow) {
     ClientProcess driver = room().driver();
     const Object object = driver.create();
     for (const unsigned bytes : {0u, 0x1000u, 0x800000u}) {
-        const Answer answer = driver.run(
-            [=] { return long{smmu_device_add_mmio(object, 0xe6700000, bytes)}; });
+        const Answer answer =
+            driver.run([=] { return long{smmu_device_add_mmio(object, 0xe6700000, bytes)}; });
         EXPECT_TRUE(answer.failed_with(ENOENT)) << testing::PrintToString(answer);
     }
 }

@@ -254,7 +254,8 @@ TEST_F(Devices, AHardwareFailureWhileAddingLeavesTheDeviceWithoutOwner) {
     EXPECT_EQ(may(unit0, 8, 0x10000), "-");
     EXPECT_FALSE(service->view(DeviceIndex{0}).object.has_value());
     EXPECT_EQ(add(a, o, twin), EIO) << "its unit does not contain any more";
-    EXPECT_EQ(service->view(DeviceIndex{1}).state, Containment::DeviceView::State::no_unit);
+    EXPECT_EQ(service->view(DeviceIndex{1}).state, Containment::DeviceView::State::failed);
+    EXPECT_EQ(service->view(DeviceIndex{5}).state, Containment::DeviceView::State::no_unit);
 }
 
 TEST_F(Devices, DeathIsBusMasterOffThenBlockThenResetThenRelease) {
@@ -306,6 +307,109 @@ TEST_F(Devices, ADifferentOwnerGetsAQuietDevice) {
     EXPECT_LT(machine.position("attach"), machine.events.size());
 }
 
+TEST_F(Devices, AGroupOpensOnlyWhenItsResetIsOver) {
+    EXPECT_EQ(add(a, o, twin), 0);
+    control.slow = true;
+    service->disconnect(a);
+    EXPECT_EQ(grant(b, p, 0x10000, page), 0);
+    auto adding = service->add_device(b, p, twin);
+    ASSERT_TRUE(adding);
+    for (int i = 0; i < 3; ++i) {
+        units::Budget budget;
+        EXPECT_EQ((*adding)->step(budget), units::Progress::more);
+    }
+    EXPECT_EQ(may(unit0, 16, 0x10000), "-");
+    EXPECT_EQ(machine.count("reset"), 2u) << "once for each member";
+    EXPECT_EQ(service->change_grants(b, p, request(0x20000, page)).error().code, EBUSY)
+        << "a second call of the same client does not wait in here";
+    const ClientId c = client(300);
+    EXPECT_EQ(add(c, object(c), alone), 0) << "others go on";
+    control.under_way.clear();
+    EXPECT_EQ(run(std::move(adding)), 0);
+    EXPECT_EQ(may(unit0, 16, 0x10000), "rw");
+}
+
+TEST_F(Devices, DeathWhileWaitingForAResetIsSafe) {
+    EXPECT_EQ(add(a, o, alone), 0);
+    EXPECT_EQ(destroy(a, o), 0);
+    control.slow = true;
+    auto adding = service->add_device(b, p, alone);
+    units::Budget budget;
+    EXPECT_EQ((*adding)->step(budget), units::Progress::more);
+    service->disconnect(b);
+    EXPECT_FALSE(service->view(DeviceIndex{0}).object.has_value());
+    EXPECT_EQ((*adding)->step(budget), units::Progress::done);
+    const ClientId c = client(300);
+    auto waiting = service->add_device(c, object(c), alone);
+    EXPECT_EQ((*waiting)->step(budget), units::Progress::more) << "the same reset";
+    control.under_way.clear();
+    EXPECT_EQ(run(std::move(waiting)), 0);
+}
+
+TEST_F(Devices, EveryDeviceOfADeadClientIsQuietAndBlockedBeforeAResetBegins) {
+    EXPECT_EQ(add(a, o, alone), 0);
+    EXPECT_EQ(add(a, object(a), twin), 0);
+    machine.events.clear();
+    service->disconnect(a);
+    const auto reset = machine.position("reset");
+    EXPECT_EQ(machine.position("bus-master-off", reset), machine.events.size());
+    EXPECT_EQ(machine.position("block", reset), machine.events.size());
+    EXPECT_EQ(machine.count("reset"), 3u);
+}
+
+TEST_F(Devices, WhatAnEarlierServiceLeftIsMadeQuietBeforeItsFirstOwner) {
+    for (const auto before : {units::Found::own, units::Found::foreign, units::Found::pass_through}) {
+        found = before;
+        build(small_machine());
+        const ClientId c = client(1);
+        const ObjectId q = object(c);
+        machine.events.clear();
+        EXPECT_EQ(add(c, q, alone), 0);
+        EXPECT_LT(machine.position("bus-master-off"), machine.position("reset"));
+        EXPECT_LT(machine.position("reset"), machine.position("attach"));
+        EXPECT_LT(machine.position("attach"), machine.events.size());
+        machine.events.clear();
+        EXPECT_EQ(remove(c, alone), 0);
+        EXPECT_EQ(add(c, q, alone), 0);
+        EXPECT_EQ(machine.count("bus-master-off"), 0u) << "its owner is known now";
+        EXPECT_EQ(add(c, q, starter), 0);
+        EXPECT_EQ(machine.count("reset"), 0u) << "startup mappings are for DMA that goes on";
+        EXPECT_EQ(add(c, q, coarse), 0);
+        EXPECT_EQ(machine.count("reset"), 0u) << "its unit was found off";
+    }
+}
+
+TEST_F(Devices, BlockedByConfigurationCannotBeClaimed) {
+    auto topology = small_machine();
+    topology.devices[2].blocked = true;
+    build(topology);
+    const ClientId c = client(1);
+    const ObjectId q = object(c);
+    EXPECT_EQ(add(c, q, other_twin), EPERM);
+    EXPECT_NE(text(service->add_device(c, q, other_twin)).find("configuration says blocked"),
+              std::string::npos);
+    EXPECT_EQ(add(c, q, twin), EPERM) << "they cannot be told apart";
+    EXPECT_EQ(add(c, q, PciQuery{0, 0, std::nullopt, std::nullopt}), EPERM) << "all or nothing";
+    EXPECT_EQ(add(c, q, alone), 0);
+}
+
+TEST_F(Devices, AWildcardMovesAWholeGroupBetweenObjectsOfOneClient) {
+    const PciQuery twins{0, 0, 2, std::nullopt};
+    const ObjectId second = object(a);
+    EXPECT_EQ(grant(a, second, 0x20000, page), 0);
+    EXPECT_EQ(add(a, o, twins), 0);
+    EXPECT_EQ(add(a, second, twins), 0);
+    EXPECT_EQ(may(unit0, 16, 0x20000), "rw");
+    EXPECT_EQ(add(b, p, twins), EBUSY);
+}
+
+TEST_F(Devices, WhetherThereAreObjects) {
+    EXPECT_TRUE(service->has_objects());
+    service->disconnect(a);
+    service->disconnect(b);
+    EXPECT_FALSE(service->has_objects());
+}
+
 TEST_F(Devices, DestroyBlocksFlushesDetachesForgets) {
     EXPECT_EQ(grant(a, o, 0x10000, page), 0);
     EXPECT_EQ(add(a, o, alone), 0);
@@ -326,6 +430,13 @@ TEST_F(Devices, LimitsNameDevices) {
     const ClientId named = *service->connect(identity);
     EXPECT_EQ(add(named, object(named), twin), EPERM);
     EXPECT_EQ(add(named, object(named), alone), 0);
+    identity.limits = {{topology::PciAddress{0, 0, 2, 0}, std::nullopt}};
+    const ClientId half = *service->connect(identity);
+    const std::string said = text(service->add_device(half, object(half), twin));
+    EXPECT_TRUE(said.starts_with("0000:00:02.1 is not named")) << said;
+    identity.limits.push_back({topology::PciAddress{0, 0, 2, 1}, std::nullopt});
+    const ClientId whole = *service->connect(identity);
+    EXPECT_EQ(add(whole, object(whole), twin), 0);
 }
 
 TEST_F(Devices, ConnectNeedsAnAbility) {
@@ -353,6 +464,24 @@ TEST_F(Devices, RecheckStopsAUnitThatChangedAndTakesItOverAgain) {
     unit0->fail_take_over = true;
     EXPECT_NE(service->recheck()[0].text.find("could not"), std::string::npos);
     EXPECT_EQ(unit0->state(), units::UnitState::failed);
+}
+
+TEST_F(Devices, RecheckSaysEachTimeThatAUnitIsFailedAndDoesNotOpenItAgain) {
+    EXPECT_EQ(grant(a, o, 0x10000, page), 0);
+    EXPECT_EQ(add(a, o, alone), 0);
+    unit0->dies_after = 1;
+    EXPECT_EQ(grant(a, o, 0x10000, page, Access::none), EIO);
+    const auto taken_over = machine.count("take-over 0");
+    for (const bool confirmed : {true, false}) {
+        unit0->stop_confirmed = confirmed;
+        const auto errors = service->recheck();
+        ASSERT_EQ(errors.size(), 1u);
+        EXPECT_TRUE(errors[0].text.starts_with("unit0 is failed")) << errors[0].text;
+        EXPECT_EQ(errors[0].text.find("everything behind it refuses") != std::string::npos, confirmed)
+            << errors[0].text;
+    }
+    EXPECT_EQ(unit0->state(), units::UnitState::failed);
+    EXPECT_EQ(machine.count("take-over 0"), taken_over);
 }
 
 TEST_F(Devices, LeaveKeepsStartupOrNothing) {

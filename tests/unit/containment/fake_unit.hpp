@@ -111,7 +111,7 @@ public:
             streams[a.stream] = static_cast<FakeSpace*>(a.space);
         state_ = units::UnitState::containing;
         machine_.event("take-over " + std::to_string(index_));
-        return units::TakeOver{};
+        return units::TakeOver{.found = found};
     }
     Result<void> attach(StreamId stream, units::AddressSpace& space) noexcept override {
         if (!streams.contains(stream)) return fail(EINVAL, "unknown stream (test)");
@@ -159,7 +159,11 @@ public:
             streams[a.stream] = static_cast<FakeSpace*>(a.space);
         return {};
     }
-    units::UnitReport report() const override { return {}; }
+    units::UnitReport report() const override {
+        units::UnitReport report;
+        report.stop_confirmed = stop_confirmed;
+        return report;
+    }
 
     // A device's access: what it reaches, or a refusal in the log.
     std::optional<Leaf> reach(StreamId stream, Iova address) const {
@@ -212,6 +216,8 @@ public:
     Bug bug = Bug::none;
     bool changed = false;
     bool fail_take_over = false;
+    bool stop_confirmed = true;
+    units::Found found = units::Found::off;
     int dies_after = 0;
 
 private:
@@ -281,6 +287,7 @@ inline Result<units::Progress> FakeSpace::commit(units::Plan& plan,
         --machine_.plans;
         plan.stage = units::Plan::Stage::done;
     };
+    if (plan.stage == units::Plan::Stage::done) return units::Progress::done;
     if (plan.stage == units::Plan::Stage::removing) {
         for (const paging::Unmap& removal : plan.removals) {
             tables.for_each_in(removal.range,
@@ -308,8 +315,8 @@ inline Result<units::Progress> FakeSpace::commit(units::Plan& plan,
 }
 
 inline void FakeSpace::abandon(units::Plan&& plan) noexcept {
-    --machine_.plans;
-    [[maybe_unused]] const units::Plan gone = std::move(plan);
+    const units::Plan gone = std::move(plan);
+    if (gone.stage != units::Plan::Stage::done) --machine_.plans;
 }
 
 inline std::optional<PhysAddr> FakeSpace::translate(Iova address) const noexcept {
@@ -324,9 +331,16 @@ public:
     void bus_master_off(const topology::Device& device) noexcept override {
         machine_.event("bus-master-off " + topology::to_string(device.id));
     }
-    void reset(const topology::Device& device) noexcept override {
+    void begin_reset(const topology::Device& device) noexcept override {
         machine_.event("reset " + topology::to_string(device.id));
+        if (slow) under_way.insert(topology::to_string(device.id));
     }
+    bool resetting(const topology::Device& device) const noexcept override {
+        return under_way.contains(topology::to_string(device.id));
+    }
+
+    bool slow = false;  // a reset ends when it is taken out of the set
+    std::set<std::string> under_way;
 
 private:
     FakeMachine& machine_;

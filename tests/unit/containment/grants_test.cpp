@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Grants: what a call opens and closes, to the byte and in granules.
+#include "containment/object.hpp"
 #include "tests/unit/containment/house.hpp"
 
 namespace smmu::containment::testing {
@@ -189,6 +190,63 @@ TEST_F(Granting, RemovalIsEIOWhenTheUnitDoesNotConfirmAndMemoryIsKept) {
     EXPECT_EQ(machine.count("memory released"), 0u);
 }
 
+TEST_F(Granting, MemoryOfARemovalThatIsNotConfirmedIsKeptWhenItsOwnerEnds) {
+    auto by_fd = translated(0x20000, page, 0x90000);
+    by_fd.memory = std::make_shared<FakeMemory>(machine, std::vector{phys(0x90000, page)});
+    EXPECT_EQ(grant(a, o, by_fd), 0);
+    by_fd.memory.reset();
+    unit0->dies_after = 1;
+    (void)service->change_grants(a, o, request(0x20000, page, Access::none));  // nobody waits for it
+    service->disconnect(a);
+    EXPECT_EQ(machine.count("memory released"), 0u);
+}
+
+TEST_F(Granting, WhatIsTakenAwayIsGoneOnAllUnitsBeforeAnythingIsAdded) {
+    const ObjectId p = object(a);
+    EXPECT_EQ(add(a, p, both), 0);
+    EXPECT_EQ(grant(a, p, 0x100000, 0x20000), 0);
+    auto moved = translated(0x100000, 0x20000, 0x200000);
+    machine.events.clear();
+    auto operation = service->change_grants(a, p, moved);
+    ASSERT_TRUE(operation);
+    EXPECT_EQ(may(unit0, 100, 0x100000), "-") << "before anybody else asks anything";
+    EXPECT_EQ(may(unit1, 2, 0x100000), "-");
+    EXPECT_EQ(machine.count("flush"), 2u);
+    EXPECT_EQ(machine.count("fill"), 0u);
+    EXPECT_EQ(run(std::move(operation)), 0);
+    EXPECT_EQ(may(unit1, 2, 0x100000), "rw");
+}
+
+TEST_F(Granting, RegistersThatWereGrantedToAnotherAreOutOfReachWhenTheirDeviceIsClaimed) {
+    const ClientId b = client(200);
+    EXPECT_EQ(grant(a, o, 0xf0200000, page), 0);
+    auto pending = service->change_grants(a, o, request(0xf0200000, page, Access::none));
+    EXPECT_EQ(add(b, object(b), twin), 0);
+    EXPECT_EQ(at(0xf0200000), "-");
+}
+
+TEST_F(Granting, ManyStarvedRangesAreOpenedAgainToo) {
+    const std::size_t many = Object::most_starved + 3;
+    auto twice = request(0x10000000, 16, Access::read);
+    twice.pieces.clear();
+    auto half = twice;
+    for (std::uint64_t i = 0; i < many; ++i) {
+        const std::uint64_t address = 0x10000000 + i * 2 * page;
+        twice.pieces.push_back({iova(address, 16), PhysAddr{address}});
+        half.pieces.push_back({iova(address + 16, 16), PhysAddr{address + 16}});
+    }
+    EXPECT_EQ(grant(a, o, twice), 0);
+    half.access = Access::write;
+    EXPECT_EQ(grant(a, o, half), 0);
+    machine.only_removals_succeed = true;
+    half.access = Access::none;
+    EXPECT_EQ(grant(a, o, half), 0);
+    EXPECT_EQ(at(0x10000000), "-");
+    machine.only_removals_succeed = false;
+    service->tick();
+    for (std::uint64_t i = 0; i < many; ++i) ASSERT_EQ(at(0x10000000 + i * 2 * page), "r") << i;
+}
+
 TEST_F(Granting, MemoryByFdIsLetGoOnlyAfterTheFlush) {
     auto by_fd = translated(0x20000, 2 * page, 0x90000);
     by_fd.memory = std::make_shared<FakeMemory>(
@@ -214,7 +272,7 @@ TEST_F(Granting, LimitsNameBytesAfterRoundingButNotMemoryByFd) {
     identity.unlimited = false;
     identity.limits = {
         {topology::PciAddress{0, 0, 2, 0}, Limit::Memory{phys(0x10000, 0x1800), read_write}},
-        {topology::PciAddress{0, 0, 2, 0}, Limit::Memory{phys(0x20000, 0x1000), Access::read}}};
+        {topology::PciAddress{0, 0, 2, 1}, Limit::Memory{phys(0x20000, 0x1000), Access::read}}};
     const ClientId c = *service->connect(identity);
     const ObjectId p = object(c);
     EXPECT_EQ(add(c, p, coarse), EPERM);

@@ -106,6 +106,7 @@ public:
         std::vector<DrivenUnit> drivers(2);
         unit0 = new FakeUnit(machine, 0, 12);
         unit1 = new FakeUnit(machine, 1, 16);
+        unit0->found = found;
         unit0->capabilities_.never_grantable = iova(0xfee00000, 0x100000);
         drivers[0].driver.reset(unit0);
         drivers[1].driver.reset(unit1);
@@ -171,6 +172,7 @@ public:
         return operation ? "" : operation.error().text;
     }
 
+    units::Found found = units::Found::off;  // what unit 0 is in when it is taken over
     FakeMachine machine;
     FakeControl control{machine};
     FakeClock clock;

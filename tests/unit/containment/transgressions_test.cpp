@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Transgressions: causes in their order, exact counts, readers and mutes.
+#include "containment/attribution.hpp"
 #include "containment/log.hpp"
 #include "containment/storms.hpp"
 #include "tests/unit/containment/house.hpp"
@@ -63,6 +64,8 @@ TEST_F(Refusals, CausesInTheirOrder) {
     const Transgression late = refused(8, 0x10ff0);
     EXPECT_EQ(late.cause, Cause::after_removal);
     EXPECT_EQ(late.since_removal, std::chrono::milliseconds(5));
+    EXPECT_EQ(grant(a, o, 0x11000, page), 0);
+    EXPECT_EQ(cause(8, 0x10000), Cause::after_removal) << "although it lies beside a grant";
     units::Refusal ours;
     ours.stream = StreamId{8};
     ours.reason = units::Refusal::Reason::configuration;
@@ -165,6 +168,38 @@ TEST_F(Refusals, OneDeviceHolds16SlotsAndTheLossIsSaidOnce) {
     }
     EXPECT_EQ(records, 16);
     EXPECT_EQ(own->count(DeviceIndex{0}).dropped, 4u);
+}
+
+TEST(Attributing, TruncatedLooksOnlyWhereGrantsAre) {
+    Object owner{};
+    Situation situation;
+    situation.stream_known = true;
+    situation.owner = &owner;
+    units::Refusal refusal;
+    refusal.reason = units::Refusal::Reason::not_mapped;
+    refusal.address = Iova{0x5000};
+    const std::uint64_t far = std::uint64_t{1} << 60;
+    owner.grants.assign(iova(far + 0x5000, page), {PhysAddr{0x90000}, read_write, nullptr});
+    owner.grants.assign(iova(far / 2 + 0x7000, page), {PhysAddr{0x90000}, read_write, nullptr});
+    EXPECT_EQ(attribute(refusal, situation).cause, Cause::truncated);
+    refusal.address = Iova{0x9000};
+    EXPECT_EQ(attribute(refusal, situation).cause, Cause::never_granted);
+    owner.grants.assign(iova(~std::uint64_t{0} - page + 1, page), {PhysAddr{0}, read_write, nullptr});
+    EXPECT_EQ(attribute(refusal, situation).cause, Cause::never_granted);
+}
+
+TEST(Attributing, WhatIsOverMakesRoomFirstInWhatIsInChange) {
+    InChange in_change;
+    in_change.add(iova(0, page));
+    in_change.end();
+    for (std::uint64_t i = 1; i < InChange::kept + 1; ++i) in_change.add(iova(i * page, page));
+    EXPECT_EQ(in_change.size(), InChange::kept);
+    EXPECT_FALSE(in_change.holds(Iova{0}));
+    EXPECT_TRUE(in_change.holds(Iova{page}));
+    in_change.add(iova(0, page));
+    EXPECT_EQ(in_change.size(), InChange::kept);
+    EXPECT_FALSE(in_change.holds(Iova{page}));
+    EXPECT_TRUE(in_change.holds(Iova{0}));
 }
 
 TEST(Reading, AQuietDeviceKeepsItsRecordBesideStorms) {

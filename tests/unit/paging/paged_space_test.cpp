@@ -112,7 +112,8 @@ TEST_F(PagedSpaceTest, GeometriesThatCannotBe) {
     };
     EXPECT_EQ(code({0, 48, k4, Coherency::snooped}), EINVAL);
     EXPECT_EQ(code({7, 63, k4, Coherency::snooped}), EINVAL);
-    EXPECT_EQ(code({4, 39, k4, Coherency::snooped}), EINVAL) << "the top level would translate nothing";
+    EXPECT_EQ(code({4, 12, k4, Coherency::snooped}), EINVAL) << "not one page";
+    EXPECT_EQ(code({4, 39, k4, Coherency::snooped}), 0) << "one entry of the top level is in use";
     EXPECT_EQ(code({3, 48, k4, Coherency::snooped}), EINVAL) << "more than joined roots can do";
     EXPECT_EQ(code({4, 48, 0, Coherency::snooped}), EINVAL);
     EXPECT_EQ(code({4, 48, k4 | 1 << 16, Coherency::snooped}), EINVAL) << "no level has leaves of 64 KiB";
@@ -169,6 +170,17 @@ TEST_F(PagedSpaceTest, BiggestLeavesThatFit) {
     EXPECT_EQ(request({Unmap{range(g1, g1)}, Map{range(g1, m2), PhysAddr{k4}, Access::write}}), 0);
     EXPECT_EQ(leaves(), std::vector<unsigned>(512, 12));
     EXPECT_EQ(space->table().translate(Iova{g1})->access, Access::write);
+}
+
+TEST_F(PagedSpaceTest, LeavesAllowWhatWasAskedAndNoMore) {
+    ASSERT_EQ(request({Map{range(0, k4), PhysAddr{0x5000}, read_write}}), 0);
+    // Beside the page in its table, and in a table of their own.
+    for (const std::uint64_t at : {k4, m2}) {
+        ASSERT_EQ(request({Map{range(at, k4), PhysAddr{0x6000}, Access::write}}), 0);
+        ASSERT_EQ(request({Map{range(at + k4, k4), PhysAddr{0x7000}, Access::read}}), 0);
+        EXPECT_EQ(space->table().translate(Iova{at})->access, Access::write);
+        EXPECT_EQ(space->table().translate(Iova{at + k4})->access, Access::read);
+    }
 }
 
 TEST_F(PagedSpaceTest, FlushesSayNoMoreThanWasRemoved) {

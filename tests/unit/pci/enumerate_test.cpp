@@ -45,6 +45,14 @@ TEST(Enumerate, AsksForManyFunctionsInOneTrip) {
     FakeConfig config;
     tree_of(config);
     EXPECT_LE(config.trips, 8u);
+    // Each function that answers is read; the functions that a device does not have cost one trip
+    // together.
+    const unsigned empty = config.trips;
+    config.add({0, 0, 31, 0}).bytes[0x0e] = 0x80;
+    config.add({0, 0, 31, 7});
+    config.trips = 0;
+    EXPECT_EQ(tree_of(config).functions.size(), 2u);
+    EXPECT_EQ(config.trips, empty + 3);
 }
 
 TEST(Enumerate, FunctionsOfOneDevice) {

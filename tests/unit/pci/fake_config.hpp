@@ -7,6 +7,7 @@
 #include <cstring>
 #include <functional>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "platform/platform.hpp"
@@ -20,6 +21,8 @@ public:
         std::vector<std::uint8_t> bytes = std::vector<std::uint8_t>(4096, 0);
         // Which bytes keep what is written; the others are read only.
         std::vector<bool> writable = std::vector<bool>(4096, false);
+        // With access control: the bits of its control register that stay.
+        std::optional<std::uint16_t> access_control_kept{};
 
         void set16(std::size_t at, std::uint16_t value) { std::memcpy(&bytes[at], &value, 2); }
         void set32(std::size_t at, std::uint32_t value) { std::memcpy(&bytes[at], &value, 4); }
@@ -72,7 +75,7 @@ public:
         function.extended(0x0d, 0x100, 0);
         function.set16(0x104, supported);
         if (kept != 0) function.let_write(0x106, 2);
-        kept_[&function] = kept;
+        function.access_control_kept = kept;
     }
 
     void read(std::span<const platform::PciFunction> wanted, std::uint16_t offset,
@@ -94,8 +97,8 @@ public:
         for (unsigned i = 0; i < bytes; ++i)
             if (at->second.writable[offset + i])
                 at->second.bytes[offset + i] = std::uint8_t(value >> (8 * i));
-        if (const auto kept = kept_.find(&at->second); kept != kept_.end() && offset == 0x106)
-            at->second.set16(0x106, std::uint16_t(value & kept->second));
+        if (at->second.access_control_kept && offset == 0x106)
+            at->second.set16(0x106, std::uint16_t(value & *at->second.access_control_kept));
         if (written) written(function, offset, value);
     }
 
@@ -117,7 +120,6 @@ private:
         if (at == functions.end() || (away != gone.end() && away->second)) return 0xffffffff;
         return at->second.get32(offset);
     }
-    inline static std::map<const Function*, std::uint16_t> kept_;
 };
 
 }  // namespace smmu::test

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The gate: access control on, translation services off, what does not follow is said; bus master
-// off and reset.
+// off.
 #include "pci/gate.hpp"
 
 #include <gtest/gtest.h>
@@ -17,19 +17,6 @@ using test::FakeConfig;
 using topology::PciAddress;
 using topology::PciTree;
 
-class FakeClock final : public Clock {
-public:
-    Instant now() noexcept override { return now_; }
-    void pause(Nanoseconds time) noexcept override {
-        now_ += time;
-        if (passed) passed(now_);
-    }
-    std::function<void(Instant)> passed;
-
-private:
-    Instant now_{};
-};
-
 PciTree gated(FakeConfig& config) {
     const std::vector<platform::EcamWindow> windows{{0, 0, 0, 255}};
     auto tree = enumerate(config, windows);
@@ -40,6 +27,17 @@ PciTree gated(FakeConfig& config) {
 
 bool has_finding(const PciTree& tree, std::string_view id) {
     return std::ranges::find(tree.findings, id, &topology::Finding::id) != tree.findings.end();
+}
+
+TEST(Gate, LooksAtAllFunctionsInOneTripBeforeAndOneAfter) {
+    FakeConfig config;
+    for (std::uint8_t device = 1; device < 20; ++device) config.add({0, 0, device, 0});
+    const std::vector<platform::EcamWindow> windows{{0, 0, 0, 255}};
+    auto tree = enumerate(config, windows);
+    ASSERT_TRUE(tree);
+    config.trips = 0;
+    gate(config, *tree);
+    EXPECT_EQ(config.trips, 2u);
 }
 
 TEST(Gate, SetsWhatIsSupportedAndNothingElse) {
@@ -82,6 +80,19 @@ void give_services(FakeConfig::Function& function, bool keeps) {
     function.let_write(0x186, 2);
 }
 
+TEST(Gate, TurnsAddressTranslationOffThatIsOnAlone) {
+    FakeConfig config;
+    auto& function = config.add({0, 0, 3, 0});
+    FakeConfig::make_express(function, 0);
+    function.extended(0x0f, 0x100, 0);
+    function.set16(0x106, 0x8003);
+    function.let_write(0x106, 2);
+    const PciTree tree = gated(config);
+    EXPECT_FALSE(tree.functions[0].ats.enabled);
+    EXPECT_EQ(function.get32(0x104) >> 16, 0x0003u);
+    EXPECT_TRUE(tree.findings.empty());
+}
+
 TEST(Gate, TurnsTranslationServicesOff) {
     FakeConfig config;
     auto& function = config.add({0, 0, 3, 0});
@@ -119,82 +130,6 @@ TEST(BusMaster, SaysWhenItStaysOn) {
     function.set32(4, 4);
     function.writable.assign(4096, false);
     EXPECT_FALSE(bus_master_off(config, {0, 0, 3, 0}));
-}
-
-FakeConfig::Function& add_resettable(FakeConfig& config) {
-    auto& function = config.add({0, 0, 3, 0});
-    FakeConfig::make_express(function, 0);
-    function.set32(0x44, 1u << 28);
-    function.set16(4, 6);
-    return function;
-}
-
-TEST(Reset, ByExpress) {
-    FakeConfig config;
-    FakeClock clock;
-    auto& function = add_resettable(config);
-    function.set16(0x48, 0x2810);
-    std::uint32_t value = 0;
-    config.written = [&](platform::PciFunction, std::uint16_t offset, std::uint32_t written) {
-        if (offset == 0x48) value = written;
-    };
-    EXPECT_TRUE(function_reset(config, clock, {0, 0, 3, 0}));
-    EXPECT_EQ(value, 0xa810u);  // the other control bits stay
-    EXPECT_EQ(function.get32(4) & 4, 0u);
-    EXPECT_GE(clock.now().time_since_epoch(), reset_time);
-}
-
-TEST(Reset, ByAdvancedFeatures) {
-    FakeConfig config;
-    FakeClock clock;
-    auto& function = config.add({0, 0, 3, 0});
-    function.capability(0x13, 0x60);
-    function.bytes[0x63] = 3;
-    std::uint16_t where = 0;
-    config.written = [&](platform::PciFunction, std::uint16_t offset, std::uint32_t) {
-        where = offset;
-    };
-    EXPECT_TRUE(function_reset(config, clock, {0, 0, 3, 0}));
-    EXPECT_EQ(where, 0x64);
-}
-
-TEST(Reset, WaitsForPendingRequestsOnlySoLong) {
-    FakeConfig config;
-    FakeClock clock;
-    add_resettable(config).set16(0x4a, 1 << 5);
-    EXPECT_TRUE(function_reset(config, clock, {0, 0, 3, 0}));
-    EXPECT_GE(clock.now().time_since_epoch(), pending_deadline);
-    EXPECT_LT(clock.now().time_since_epoch(), pending_deadline + reset_deadline);
-}
-
-TEST(Reset, ThatNeedsTimeAndThatNeverEnds) {
-    FakeConfig config;
-    FakeClock clock;
-    add_resettable(config);
-    config.written = [&](platform::PciFunction, std::uint16_t offset, std::uint32_t) {
-        if (offset == 0x48) config.gone[{0, 0, 3, 0}] = true;
-    };
-    clock.passed = [&](Instant now) {
-        if (now.time_since_epoch() > std::chrono::milliseconds(500)) config.gone.clear();
-    };
-    EXPECT_TRUE(function_reset(config, clock, {0, 0, 3, 0}));
-    clock.passed = nullptr;
-    const Instant before = clock.now();
-    const auto ended = function_reset(config, clock, {0, 0, 3, 0});
-    ASSERT_FALSE(ended);
-    EXPECT_EQ(ended.error().code, ETIMEDOUT);
-    EXPECT_LE(clock.now() - before, reset_deadline + reset_time);
-}
-
-TEST(Reset, Errors) {
-    FakeConfig config;
-    FakeClock clock;
-    config.add({0, 0, 3, 0});
-    EXPECT_EQ(function_reset(config, clock, {0, 0, 3, 0}).error().code, ENOTSUP);
-    EXPECT_EQ(function_reset(config, clock, {0, 0, 4, 0}).error().code, ENXIO);
-    FakeConfig stubborn;
-    add_resettable(stubborn).writable.assign(4096, false);
-    EXPECT_EQ(function_reset(stubborn, clock, {0, 0, 3, 0}).error().code, EIO);
 }
 
 }  // namespace

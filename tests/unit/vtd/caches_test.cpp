@@ -93,7 +93,10 @@ TEST(Unmap, ForgetsWhatWasCachedAndNoMore) {
     EXPECT_EQ(bench.unit.commands[before + 1], "wait");
     // The last leaf takes its tables with it: what the unit remembers of the walk goes too, and the
     // frames may hold anything afterwards.
+    const std::size_t until_last = bench.unit.commands.size();
     ASSERT_TRUE(unmap(*bench.first, 0x6000, page));
+    ASSERT_EQ(bench.unit.commands.size(), until_last + 2);
+    EXPECT_TRUE(bench.unit.commands[until_last].ends_with(" 6 0")) << bench.unit.commands[until_last];
     EXPECT_FALSE(bench.passes(nic, 0x6000));
     ASSERT_TRUE(map(*bench.first, 0x4000'0000, 0x7000'6000, page));
     EXPECT_FALSE(bench.passes(nic, 0x6000));

@@ -34,7 +34,11 @@ TEST(Discovery, WidthsFollowWhatIsSupported) {
     ASSERT_TRUE(opened({.guest_width = 57, .supported_widths = 0b01000}, &capabilities));
     EXPECT_EQ(capabilities.input_bits, 57u);
     ASSERT_TRUE(opened({.guest_width = 57, .supported_widths = 0b01110}, &capabilities));
+    EXPECT_EQ(capabilities.input_bits, 57u);
+    ASSERT_TRUE(opened({.guest_width = 57, .supported_widths = 0b00110}, &capabilities));
     EXPECT_EQ(capabilities.input_bits, 48u);
+    ASSERT_TRUE(opened({.guest_width = 39, .supported_widths = 0b01110}, &capabilities));
+    EXPECT_EQ(capabilities.input_bits, 39u);
     // The guest width may be less than the walk's.
     ASSERT_TRUE(opened({.guest_width = 42, .supported_widths = 0b00100}, &capabilities));
     EXPECT_EQ(capabilities.input_bits, 42u);
@@ -43,6 +47,21 @@ TEST(Discovery, WidthsFollowWhatIsSupported) {
     // Large pages without the ones between are not legal: only small ones are used.
     ASSERT_TRUE(opened({.large_pages = 2}, &capabilities));
     EXPECT_EQ(capabilities.leaf_sizes, 1ull << 12);
+}
+
+// Four levels only, and addresses that three would do for: common.
+TEST(Discovery, WalksThatAreLongerThanTheAddressesNeed) {
+    for (const unsigned width : {30u, 36u, 39u, 40u}) {
+        SCOPED_TRACE(width);
+        Bench bench({.guest_width = width, .supported_widths = 0b00100});
+        ASSERT_TRUE(bench.take_over());
+        EXPECT_TRUE(bench.passes(nic, 0x5000));
+        const std::uint64_t last = (1ull << width) - page;
+        ASSERT_TRUE(map(*bench.first, last, 0x7000'6000, page));
+        EXPECT_TRUE(bench.passes(nic, last));
+        EXPECT_EQ(map(*bench.first, last + page, 0x7000'7000, page).error().code, ERANGE);
+        bench.end();
+    }
 }
 
 TEST(Discovery, UnusableUnitsAreRefusedInWords) {

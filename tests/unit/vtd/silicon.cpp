@@ -6,6 +6,11 @@
 #include <cstring>
 
 namespace silicon {
+namespace {
+
+constexpr unsigned host_bits = 46;
+
+}  // namespace
 
 std::uint64_t Parameters::capability() const {
     return (root_invalidates ? bit(63) : 0) | (drains ? bit(55) | bit(54) : 0) |
@@ -39,6 +44,7 @@ std::unique_ptr<Unit> Unit::as_found_after_a_crash() const {
     copy->faults = faults;
     copy->records = records;
     copy->protection = protection;
+    copy->interrupt_table = interrupt_table;
     copy->contexts_ = contexts_;
     copy->pages_ = pages_;
     copy->walks_ = walks_;
@@ -128,6 +134,8 @@ std::uint64_t Unit::read64(std::uint64_t offset) noexcept {
             return queue_tail;
         case 0x90:
             return queue_address;
+        case 0xb8:
+            return interrupt_table;
         default:
             break;
     }
@@ -157,7 +165,7 @@ void Unit::write32(std::uint64_t offset, std::uint32_t value) noexcept {
         if (!protection_is_stuck) protection = (value & 0x8000'0000) | (value >> 31);
     } else if (offset == 0x68 || offset == 0x6c) {
         if ((protection & 1) != 0) complain("protected range changed while protecting");
-        (offset == 0x68 ? low_base : low_limit) = value;
+        (offset == 0x68 ? low_base : low_limit) = value & ~(protected_granule - 1);
     } else if (offset >= parameters.fault_offset &&
                offset < parameters.fault_offset + 16 * records.size() && offset % 16 == 12 &&
                (value & 0x8000'0000) != 0) {
@@ -179,7 +187,9 @@ void Unit::write64(std::uint64_t offset, std::uint64_t value) noexcept {
         queue_tail = value & 0x7fff0;
         if (queue_on) run_queue();
     } else if (offset == 0x70 || offset == 0x78) {
-        (offset == 0x70 ? high_base : high_limit) = value;
+        if ((protection & 1) != 0) complain("protected range changed while protecting");
+        (offset == 0x70 ? high_base : high_limit) =
+            value & (bit(host_bits) - 1) & ~(protected_granule - 1);
     } else if (offset == 0x28) {
         context_command_ = value;
         if (queue_on) complain("CCMD with the queue on");
@@ -400,9 +410,12 @@ Unit::Page Unit::walk(std::uint64_t low, std::uint64_t high, std::uint64_t addre
 
 Outcome Unit::dma(std::uint16_t source, std::uint64_t address, bool write) {
     const auto reaches = [&](std::uint64_t target) -> Outcome {
-        const bool low = target >= low_base && target <= low_limit;
-        const bool high = target >= high_base && target <= high_limit;
-        if ((protection & 1) != 0 && (low || high)) return {};
+        // Before version 2 what is translated passes, and everything while nothing is.
+        const bool protects = (protection & 1) != 0 && parameters.version >= 0x20;
+        const std::uint64_t below = protected_granule - 1;
+        const bool low = target >= low_base && target <= (low_limit | below);
+        const bool high = target >= high_base && target <= (high_limit | below);
+        if (protects && (low || high)) return {};
         return {true, target, 0};
     };
     if ((status & bit(31)) == 0) return reaches(address);

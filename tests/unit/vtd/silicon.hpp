@@ -92,6 +92,8 @@ public:
     std::vector<std::array<std::uint64_t, 2>> records;
     std::uint32_t protection = 0;
     std::uint64_t low_base = 0, low_limit = 0, high_base = 0, high_limit = 0;
+    std::uint64_t protected_granule = 1;  // bits of bases and limits below it cannot be set
+    std::uint64_t interrupt_table = 0;
     std::vector<std::byte> storage;
     std::byte* memory = nullptr;
 
