@@ -60,7 +60,8 @@ bool wildcard_leaves_out(const State& state, DeviceIndex index) {
     const Device& device = state.device(index);
     if (device.is_bridge) return true;
     return std::ranges::any_of(state.machine.group(device.group).devices, [&](DeviceIndex member) {
-        return state.device(member).host || starts_with_mappings(state.device(member));
+        const Device& other = state.device(member);
+        return other.host || other.blocked || starts_with_mappings(other);
     });
 }
 

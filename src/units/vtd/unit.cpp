@@ -136,13 +136,20 @@ Result<void> VtdUnit::change(StreamId stream, const ContextEntry& entry) noexcep
     const ContextEntry old = tables_->entry(stream);
     if (old == entry) return {};
     tables_->store(stream, entry);
-    const std::uint16_t old_domain = old.is_present() ? old.target().domain : std::uint16_t{0};
-    const std::uint16_t tagged = old.is_present() ? old_domain : entry.target().domain;
-    const Invalidate stale[] = {{.what = What::context_of_source,
-                                 .domain = old_domain,
-                                 .source = static_cast<std::uint16_t>(raw(stream))},
-                                {.what = What::translations_of_domain, .domain = tagged}};
-    return old.is_present() ? caches_.forget(stale) : caches_.appeared(stale);
+    const auto source = static_cast<std::uint16_t>(raw(stream));
+    if (old.is_present()) {
+        const std::uint16_t left = old.target().domain;
+        const Invalidate stale[] = {
+            {.what = What::context_of_source, .domain = left, .source = source},
+            {.what = What::translations_of_domain, .domain = left}};
+        SMMU_CHECK(caches_.forget(stale));
+    }
+    if (!entry.is_present()) return {};
+    // Units in caching mode may remember that there was no entry, and no translation.
+    const Invalidate absent[] = {
+        {.what = What::context_of_source, .domain = 0, .source = source},
+        {.what = What::translations_of_domain, .domain = entry.target().domain}};
+    return caches_.appeared(absent);
 }
 
 Result<void> VtdUnit::attach(StreamId stream, AddressSpace& space) noexcept {

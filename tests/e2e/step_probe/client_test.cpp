@@ -68,6 +68,7 @@ TEST_P(Client, MapAndUnmap) {
     ASSERT_EQ(bench.map(object, more, 0x5000, SMF_NONE), 0);
     bench.expect(added, Expect::refused);
     bench.fire("unmapped");
+    bench.expect(added, Expect::opening);
     ASSERT_EQ(bench.map(object, more, large, both_ways), 0);
     bench.expect(added, Expect::passes);
     bench.fire("mapped anew");
