@@ -8,6 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "daemon/service.hpp"
@@ -130,6 +131,10 @@ void Server::sweep() {
     sessions_.remove_if([&](const auto& seat) { return seat->session.overdue(now); });
 }
 
+void Server::go_on() {
+    if (std::ranges::any_of(sessions_, [](const auto& seat) { return seat->session.working(); })) watch_operations();
+}
+
 void Server::watch_operations() { sd_event_source_set_enabled(turn_.get(), SD_EVENT_ON); }
 
 int Server::on_accept(sd_event_source*, int, std::uint32_t, void* server) {
@@ -172,7 +177,8 @@ int Server::on_turn(sd_event_source* source, void* data) {
             sd_event_source_set_io_events(seat.packets.get(), EPOLLIN);
         }
     }
-    if (!working) sd_event_source_set_enabled(source, SD_EVENT_OFF);
+    // Asking again at once would only burn time while a device resets.
+    if (!working || server.service_.waits_for_devices()) sd_event_source_set_enabled(source, SD_EVENT_OFF);
     return 0;
 }
 

@@ -24,6 +24,8 @@ public:
     static Result<std::unique_ptr<Server>> listen(sd_event* loop, Service& service, const std::string& path);
     ~Server();  // ends every session and removes the socket
 
+    // Goes on with operations that wait for devices to come out of their reset: at the pace of the caller's timer.
+    void go_on();
     // Ends sessions that never became one. To be called every second or so.
     void sweep();
     std::size_t sessions() const { return sessions_.size(); }

@@ -219,7 +219,7 @@ void Service::leave() noexcept {
 }
 
 bool Service::attentive() const {
-    return containment_->has_objects() || devices_->resetting_any();
+    return containment_->has_objects() || waits_for_devices();
 }
 
 }  // namespace smmu::daemon

@@ -51,6 +51,7 @@ public:
     std::optional<Change> recheck() noexcept;
     void leave() noexcept;
 
+    bool waits_for_devices() const { return devices_->resetting_any(); }
     // Devices have owners, or are being reset: refusals and resets are worth looking at often.
     bool attentive() const;
 

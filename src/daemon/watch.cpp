@@ -38,6 +38,7 @@ Result<std::unique_ptr<Watch>> Watch::start(sd_event* loop, Service& service, Se
 int Watch::on_look(sd_event_source* source, std::uint64_t, void* data) {
     Watch& watch = *static_cast<Watch*>(data);
     for (int i = 0; i < drains_per_turn && watch.service_.look_for_refusals(); ++i) {}
+    watch.server_.go_on();
     const auto period = watch.service_.attentive() ? attentive_period : idle_period;
     return sd_event_source_set_time_relative(source, microseconds(period));
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "topology/number.hpp"
 
+#include <fmt/format.h>
+
 #include <optional>
 
 namespace smmu::topology {
@@ -54,8 +56,8 @@ std::expected<std::uint64_t, std::string> parse_number(std::string_view text, Ra
     for (const char c : text) {
         const auto next = digit(c);
         if (!next || *next >= radix)
-            return std::unexpected(std::string("holds '") + c + "', which is not a " +
-                                   (radix == 16 ? "hexadecimal" : "decimal") + " digit");
+            return std::unexpected(fmt::format("holds '{}', which is not a {} digit", c,
+                                               radix == 16 ? "hexadecimal" : "decimal"));
         if (value > (~std::uint64_t{0} - *next) / radix)
             return std::unexpected("does not fit in 64 bits");
         value = value * radix + *next;
