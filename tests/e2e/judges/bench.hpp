@@ -7,7 +7,7 @@
 
 #include <atomic>
 
-#include "tests/board/service_fixture.hpp"
+#include "tests/e2e/judges/service_process.hpp"
 #include "tests/e2e/judges/observer.hpp"
 #include "tests/e2e/judges/probe.hpp"
 #include "tests/e2e/judges/vtd_referee.hpp"
