@@ -94,7 +94,7 @@ Session::Handler Session::handler_of(Opcode opcode) {
         case Opcode::device_descriptor: return &Session::device_descriptor;
         case Opcode::query: return &Session::query;
     }
-    SMMU_ASSERT(!"an opcode of the command table without a handler");
+    SMMU_ASSERT(false);  // every opcode of the command table has its handler above
     return nullptr;
 }
 
