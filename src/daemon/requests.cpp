@@ -108,6 +108,8 @@ void Session::answer(const Reply& reply, protocol::Bytes payload, int descriptor
     send(protocol::encode_reply(buffer, protocol::Opcode(opcode_), sequence_, reply, payload), descriptor);
 }
 
+void Session::answer_done() { answer(protocol::Outcome{}); }
+
 Result<void> Session::hello(const Request& request, Descriptors&) {
     const auto body = body_as<protocol::HelloRequest>(request.body);
     if (!client_) return pass_on(Result<ClientId>(client_));

@@ -60,7 +60,7 @@ private:
     // Answers the request that is being handled; the connection ends when the client does not take it.
     template <class Reply>
     void answer(const Reply& reply, protocol::Bytes payload = {}, int descriptor = -1);
-    void answer_done() { answer(protocol::Outcome{}); }
+    void answer_done();
     void answer_failure(const Error& error);
     void send(protocol::Bytes packet, int descriptor);
 

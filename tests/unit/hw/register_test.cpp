@@ -12,13 +12,13 @@ namespace {
 using namespace smmu;
 
 struct Control : hw::Register<std::uint32_t, 0x18> {
-    static constexpr const char* name = "CONTROL";
+    [[maybe_unused]] static constexpr const char* name = "CONTROL";
     static constexpr hw::Field<Control> enable{"EN", 31};
     static constexpr hw::Field<Control> mode{"MODE", 5, 3};
     static constexpr auto fields = hw::list(enable, mode);
 };
 struct Pointer : hw::Register<std::uint64_t, 0x20> {
-    static constexpr const char* name = "POINTER";
+    [[maybe_unused]] static constexpr const char* name = "POINTER";
     static constexpr hw::Field<Pointer> address{"ADDR", 63, 12};
     static constexpr hw::Field<Pointer> size{"SIZE", 3, 0};
     static constexpr auto fields = hw::list(address, size);

@@ -22,7 +22,7 @@ inline constexpr std::uint64_t page = 0x1000;
 // their tables. Not even at the end of the test.
 struct Instance;
 struct Dead {
-    std::vector<std::unique_ptr<Instance>> instances;
+    std::vector<std::shared_ptr<Instance>> instances;
     std::vector<std::unique_ptr<units::AddressSpace>> spaces;
 };
 inline Dead& dead = *new Dead;
