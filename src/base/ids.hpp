@@ -10,11 +10,8 @@ enum class StreamId : std::uint32_t {};   // PCI requester id, Arm StreamID, mic
 enum class UnitId : std::uint32_t {};     // index of a unit in the topology
 enum class DeviceIndex : std::uint32_t {};  // index of a device in the topology
 enum class GroupId : std::uint32_t {};    // index of a group: devices that hardware cannot tell apart
-enum class MemoryId : std::uint32_t {};   // pinned client memory; physical_memory = by address
 enum class ObjectId : std::uint32_t {};   // a client's SMMU object
 enum class ClientId : std::uint32_t {};   // a connected process
-
-inline constexpr MemoryId physical_memory{0};
 
 template <class E>
 constexpr std::uint32_t raw(E id) {

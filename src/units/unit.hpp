@@ -39,7 +39,6 @@ struct Capabilities {
     bool coherent = false;             // walks snoop the CPU's caches
     bool write_implies_read = false;   // write-only cannot be said
     bool execute_permission = false;   // says execute apart from read; else a fetch is a read
-    bool live_replace = false;         // a leaf may be split without a moment of refusal
     bool drains = false;               // an invalidation waits for translated DMA in flight
     bool interrupt_remapping = false;  // has it (whether it is on is in the report)
     std::optional<IovaRange> never_grantable;  // device addresses that are never translated (VT-d: FEExxxxx)
