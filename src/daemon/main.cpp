@@ -14,6 +14,7 @@
 #include "config/parse.hpp"
 #include "daemon/background.hpp"
 #include "daemon/config_file.hpp"
+#include "daemon/inhibition.hpp"
 #include "daemon/server.hpp"
 #include "daemon/service.hpp"
 #include "daemon/supported.hpp"
@@ -81,7 +82,10 @@ int serve(sd_event* loop, Service& service, std::optional<Background>& backgroun
     auto watch = Watch::start(loop, service, **server);
     if (!watch) return stopped({ExitStatus::internal, watch.error().text});
 
-    for (const std::string& remark : service.remarks(service.configuration().debug.value)) say(SD_NOTICE, remark);
+    std::vector<std::string> remarks = service.remarks(service.configuration().debug.value);
+    std::optional<Inhibition> inhibition;  // a board neither sleeps nor starts another kernel
+    if (!service.configuration().platform.value.board) inhibition = Inhibition::take(remarks);
+    for (const std::string& remark : remarks) say(SD_NOTICE, remark);
     say(SD_INFO, service.summary());
     sd_notifyf(0, "READY=1\nSTATUS=%s", service.summary().c_str());
     if (background) background->ready();
