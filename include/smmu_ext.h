@@ -52,6 +52,7 @@ enum smmu_cause {
     SMMU_CAUSE_OVERRUN,       /* within a granule of a grant */
     SMMU_CAUSE_TRUNCATED,     /* the low half of a granted address */
     SMMU_CAUSE_NEVER_GRANTED,
+    SMMU_CAUSE_DEVICE_GONE, /* no refusal: the device has vanished and left its object */
     SMMU_CAUSE_COUNT /* not a cause */
 };
 

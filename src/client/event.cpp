@@ -125,7 +125,7 @@ Checked<int> descriptor() {
 
 constexpr std::array<const char*, SMMU_CAUSE_COUNT> cause_names{
     "unit-configuration", "unknown-stream", "not-attached", "protected", "permission",
-    "in-change",          "after-removal",  "overrun",      "truncated", "never-granted"};
+    "in-change",          "after-removal",  "overrun",      "truncated", "never-granted", "device-gone"};
 
 }  // namespace
 }  // namespace smmu::client

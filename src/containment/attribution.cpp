@@ -98,6 +98,8 @@ std::string_view name(Cause cause) {
             return "truncated";
         case Cause::never_granted:
             return "never-granted";
+        case Cause::device_gone:
+            return "device-gone";
     }
     return "never-granted";
 }

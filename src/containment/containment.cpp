@@ -7,6 +7,7 @@
 #include "containment/claims.hpp"
 #include "containment/granting.hpp"
 #include "containment/refusals.hpp"
+#include "containment/revision.hpp"
 #include "containment/release.hpp"
 #include "containment/start.hpp"
 #include "containment/views.hpp"
@@ -168,6 +169,19 @@ std::uint64_t Containment::refusals_seen() const {
 
 std::vector<Error> Containment::recheck() noexcept {
     return containment::recheck(*state_);
+}
+
+Result<void> Containment::replace_topology(topology::Topology next, Gone gone) {
+    return containment::replace_topology(*state_, std::move(next), gone);
+}
+
+Result<void> Containment::turn_off(UnitId unit) noexcept {
+    return containment::turn_off(*state_, unit);
+}
+
+const Identity* Containment::identity(ClientId id) const {
+    const Client* client = state_->clients.find(id);
+    return client != nullptr ? &client->identity : nullptr;
 }
 
 void Containment::leave(bool keep_startup) noexcept {

@@ -134,12 +134,24 @@ public:
     // Compares every unit that was taken over with what was written to it; one that changed is
     // hard-stopped and taken over again, one that is failed stays so. The sentences.
     std::vector<Error> recheck() noexcept;
+    // Puts another description of the same machine in force: configuration read again, functions that came or went. All
+    // of it holds on return, or nothing has changed. What a client holds neither grows nor shrinks: EBUSY, naming the
+    // device and its owner. Units must be the same (EINVAL). Devices keep their numbers; those that are missing are gone:
+    // they refuse, and leave the object they were in (`gone` refused: EBUSY), whose owner gets a record that says so.
+    // Errors of the hardware (EIO) come after the change, and the unit is stopped.
+    enum class Gone { refused, let_go };
+    Result<void> replace_topology(topology::Topology next, Gone gone);
+    // Turns a unit off: everything behind it reaches everything. EBUSY while a client has a device behind it, EINVAL
+    // for a unit that is not programmed.
+    Result<void> turn_off(UnitId unit) noexcept;
     // What an orderly stop leaves: startup and reserved grants, or nothing.
     void leave(bool keep_startup) noexcept;
 
     // Views for status and for messages; valid until the next call that changes something.
     const topology::Topology& topology() const;
     const units::IommuUnit* unit(UnitId id) const;
+    // Who connected; nullptr when nobody did.
+    const Identity* identity(ClientId client) const;
     struct DeviceView {
         std::optional<ObjectId> object;
         pid_t owner_pid = 0;
@@ -147,7 +159,9 @@ public:
         std::string owner_command;
         std::uint64_t refused = 0;
         // failed: a unit it is behind did not confirm something, and everything of it was stopped.
-        enum class State { contained, host, blocked, no_unit, failed } state = State::no_unit;
+        // open: it is behind a unit that is not programmed.
+        // gone: it was there once, and refuses.
+        enum class State { contained, host, blocked, no_unit, open, gone, failed } state = State::no_unit;
     };
     DeviceView view(DeviceIndex device) const;
     struct GrantView {

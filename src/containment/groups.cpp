@@ -24,6 +24,16 @@ Groups::Groups(const topology::Topology& topology)
     }
 }
 
+void Groups::carry_over(const Groups& before) {
+    for (std::size_t g = 0; g < before.groups_.size() && g < groups_.size(); ++g) {
+        groups_[g].attached = before.groups_[g].attached;
+        groups_[g].last_owner = before.groups_[g].last_owner;
+        groups_[g].quiet = before.groups_[g].quiet;
+        groups_[g].moving = before.groups_[g].moving;
+    }
+    std::ranges::copy(before.devices_, devices_.begin());
+}
+
 std::optional<GroupId> Groups::group_of(UnitStream stream) const {
     const auto it = streams_.find(stream);
     if (it == streams_.end()) return std::nullopt;

@@ -41,6 +41,9 @@ struct DeviceState {
 class Groups {
 public:
     explicit Groups(const topology::Topology& topology);
+    // Of another topology in which these groups and devices keep their numbers: who has them, and what of them was
+    // refused, goes on.
+    void carry_over(const Groups& before);
 
     GroupState& of(GroupId id) { return groups_[raw(id)]; }
     const GroupState& of(GroupId id) const { return groups_[raw(id)]; }

@@ -23,6 +23,12 @@ Space& SpaceSet::add(const SpaceKey& key, std::unique_ptr<units::AddressSpace> t
     return it->second;
 }
 
+void SpaceSet::add(Space space) {
+    const SpaceKey key = space.key;
+    const bool added = spaces_.try_emplace(key, std::move(space)).second;
+    SMMU_ASSERT(added);
+}
+
 std::unique_ptr<units::AddressSpace> SpaceSet::take(const SpaceKey& key) {
     const auto it = spaces_.find(key);
     SMMU_ASSERT(it != spaces_.end());

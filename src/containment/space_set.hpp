@@ -35,6 +35,7 @@ public:
     Space* find(const SpaceKey& key);
     const Space* find(const SpaceKey& key) const;
     Space& add(const SpaceKey& key, std::unique_ptr<units::AddressSpace> tables);
+    void add(Space space);
     // Takes a space out of the set, for its unit to retire.
     std::unique_ptr<units::AddressSpace> take(const SpaceKey& key);
     // The spaces of one object, or of no object.

@@ -25,16 +25,6 @@ Result<void> fill(Space& space, const units::Capabilities& unit) {
     return {};
 }
 
-Result<void> build_startup_space(State& state, GroupId group, UnitId unit) {
-    units::IommuUnit& driver = *state.driver(unit);
-    SMMU_TRY(auto tables, driver.create_space(state.service_account));
-    Space& space = state.spaces.add({std::nullopt, unit, group}, std::move(tables));
-    space.extras =
-        always_reachable(state.groups.of(group).extras, state.protected_from_group(group),
-                         driver.capabilities(), driver.capabilities().granule_log2);
-    return fill(space, driver.capabilities());
-}
-
 // What a unit was found with, clients of an earlier service may have programmed devices for: they are
 // made quiet before their first owner's tables open. Startup mappings are for DMA that goes on.
 void expect_former_owners(State& state, UnitId unit) {
@@ -56,9 +46,9 @@ Result<units::TakeOver> take_over(State& state, UnitId unit) {
                     fmt::format("{} is known but not programmed", state.machine.unit(unit).name));
     for (std::size_t g = 0; g < state.groups.count(); ++g) {
         const GroupId group{std::uint32_t(g)};
-        if (state.groups.of(group).extras.empty() || !state.groups.units_of(group).contains(unit))
-            continue;
-        SMMU_CHECK(build_startup_space(state, group, unit));
+        if (!state.groups.units_of(group).contains(unit)) continue;
+        SMMU_TRY(auto space, make_startup_space(state, state.machine, state.groups.of(group), group, unit));
+        if (space) state.spaces.add(*std::move(space));
     }
     auto taken = driver->take_over(state.assignments(unit, true));
     if (!taken) return taken;
@@ -121,6 +111,39 @@ std::vector<Error> recheck(State& state) noexcept {
     }
     state.last_recheck = now;
     return errors;
+}
+
+Result<std::optional<Space>> make_startup_space(State& state, const topology::Topology& machine, const GroupState& of,
+                                                GroupId group, UnitId unit) {
+    if (of.extras.empty()) return std::nullopt;
+    units::IommuUnit& driver = *state.driver(unit);
+    const units::Capabilities& can = driver.capabilities();
+    Space space{{std::nullopt, unit, group},
+                always_reachable(of.extras, protected_from_group(machine, group), can, can.granule_log2),
+                {},
+                nullptr};
+    SMMU_TRY(space.tables, driver.create_space(state.service_account));
+    if (auto filled = fill(space, can); !filled) {
+        (void)driver.retire(std::move(space.tables));  // no stream was ever on it
+        return pass_on(std::move(filled));
+    }
+    return space;
+}
+
+Result<void> turn_off(State& state, UnitId unit) noexcept {
+    if (raw(unit) >= state.drivers.size() || !state.taken_over.contains(unit))
+        return fail(EINVAL, "this unit is not programmed, so there is nothing to turn off");
+    for (std::size_t g = 0; g < state.groups.count(); ++g) {
+        const GroupId group{std::uint32_t(g)};
+        const auto owner = state.groups.claimed_by(group);
+        if (owner && state.groups.units_of(group).contains(unit))
+            return fail(EBUSY, fmt::format("{} is behind {} and belongs to {}; end that client first",
+                                           state.device_text(state.groups.of(group).devices.front()),
+                                           state.machine.unit(unit).name, state.owner_text(*owner)));
+    }
+    SMMU_CHECK(state.driver(unit)->turn_off());
+    state.taken_over.erase(unit);
+    return {};
 }
 
 void leave(State& state, bool keep_startup) noexcept {

@@ -65,7 +65,7 @@ std::vector<units::Assignment> State::assignments(UnitId unit, bool startup_only
     return result;
 }
 
-ProtectedSet State::protected_from_group(GroupId group) const {
+ProtectedSet protected_from_group(const topology::Topology& machine, GroupId group) {
     ProtectedSet set;
     for (const topology::Protected& part : machine.protected_memory) set.add(part.range, part.what);
     for (const topology::Device& owner : machine.devices) {

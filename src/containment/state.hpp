@@ -17,6 +17,9 @@
 
 namespace smmu::containment {
 
+// Memory that no extras of this group may open.
+ProtectedSet protected_from_group(const topology::Topology& machine, GroupId group);
+
 struct State {
     State(topology::Topology the_machine, std::vector<DrivenUnit> the_drivers,
           DeviceControl& devices, Clock& time, Policy rules);
@@ -60,8 +63,9 @@ struct State {
     Space* current_space(UnitStream stream, GroupId group);
     std::vector<units::Assignment> assignments(UnitId unit, bool startup_only);
 
-    // Memory that no extras of this group may open.
-    ProtectedSet protected_from_group(GroupId group) const;
+    ProtectedSet protected_from_group(GroupId group) const {
+        return containment::protected_from_group(machine, group);
+    }
     // Memory that no grant of this client may open.
     const ProtectedSet& protected_from(Client& client);
 

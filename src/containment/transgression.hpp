@@ -27,7 +27,8 @@ enum class Cause : std::uint8_t {
     after_removal,       // was granted until a short while ago
     overrun,             // within a granule of a grant
     truncated,           // the low half of a granted address: a 32-bit register was written
-    never_granted
+    never_granted,
+    device_gone  // no refusal: the device has vanished and left its object
 };
 std::string_view name(Cause cause);  // "unit-configuration", "unknown-stream", ...
 

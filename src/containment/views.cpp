@@ -18,7 +18,9 @@ DeviceView::State state_of(const State& state, DeviceIndex index) {
     const bool unprogrammed = behind_one_that([](const units::IommuUnit* unit) {
         return unit == nullptr || unit->state() == units::UnitState::untouched;
     });
-    if (device.streams.empty() || unprogrammed) return DeviceView::State::no_unit;
+    if (device.gone) return DeviceView::State::gone;
+    if (device.streams.empty()) return DeviceView::State::no_unit;
+    if (unprogrammed) return DeviceView::State::open;
     if (behind_one_that([](const units::IommuUnit* unit) {
             return unit->state() == units::UnitState::failed;
         }))

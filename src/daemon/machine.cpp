@@ -7,7 +7,7 @@
 #include "firmware/mcfg.hpp"
 #include "pci/enumerate.hpp"
 #include "pci/gate.hpp"
-#include "survey/survey.hpp"
+#include "platform/table_folder.hpp"
 
 namespace smmu::daemon {
 
@@ -28,17 +28,18 @@ Started<memory::TableMemory> table_memory(platform::Platform& platform, const co
 
 // Tables that some unit walks now must not lie where new ones will be written, unless they are an earlier instance's, which
 // the arena knows how to leave alone.
-Started<std::unique_ptr<memory::Arena>> open_arena(const memory::TableMemory& memory, memory::BootIdentity boot,
-                                                   const std::vector<UnitLook>& looks) {
+Started<std::unique_ptr<memory::Arena>> open_arena(const Machine& machine) {
     const auto not_contained = [](const std::string& text) {
         return stop(ExitStatus::not_contained, "NOT CONTAINED by this start: " + text);
     };
+    const memory::TableMemory& memory = *machine.table_memory;
+    const memory::BootIdentity boot = machine.platform->boot_identity();
     const auto continued = memory::Arena::would_continue(memory, boot);
     if (!continued) return not_contained(continued.error().text);
-    for (const UnitLook& look : looks)
-        if (!*continued && look.tables && memory.range.contains(*look.tables))
+    for (const PhysAddr tables : machine.walked_tables)
+        if (!*continued && memory.range.contains(tables))
             return not_contained(fmt::format("a unit is translating with tables at {:#x}, inside the table memory; start with "
-                                             "`tables` as it was, or reset the machine", look.tables->value));
+                                             "`tables` as it was, or reset the machine", tables.value));
     auto arena = memory::Arena::open(memory, boot);
     if (!arena) return not_contained(arena.error().text);
     return std::move(*arena);
@@ -57,30 +58,63 @@ std::vector<platform::EcamWindow> windows_of(const std::vector<platform::RawTabl
     return windows;
 }
 
-Started<void> look_at_pci(Machine& machine, const std::vector<platform::RawTable>& tables) {
-    const auto windows = windows_of(tables);
-    auto config = machine.platform->pci_config(windows);
-    if (!config) return stop_for(config.error());
-    machine.pci_config = std::move(*config);
+Started<void> look_at_pci(Machine& machine) {
+    const auto windows = windows_of(machine.tables);
+    if (!machine.pci_config) {
+        auto config = machine.platform->pci_config(windows);
+        if (!config) return stop_for(config.error());
+        machine.pci_config = std::move(*config);
+    }
     auto tree = pci::enumerate(*machine.pci_config, windows);
     if (!tree) return stop_for(tree.error());
     machine.pci = std::move(*tree);
-    pci::gate(*machine.pci_config, machine.pci);
     return {};
 }
 
-// Tells the survey what the units say of themselves. One that cannot be looked at is not silent: opening it will say why.
-std::vector<UnitLook> look_at_units(platform::Platform& platform, const topology::Topology& topology,
-                                    survey::Input& input) {
-    std::vector<UnitLook> looks;
-    for (const topology::Unit& unit : topology.units) {
-        const auto look = look_at_unit(unit, platform);
+// What the units say of themselves. One that cannot be looked at is not silent: opening it will say why.
+void look_at_units(Machine& machine) {
+    for (const topology::Unit& unit : machine.topology.units) {
+        const auto look = look_at_unit(unit, *machine.platform);
         if (!look) continue;
-        if (!look->answers) input.silent_units.push_back(unit.registers.first);
-        if (look->register_bytes != 0) input.register_windows.push_back({unit.registers.first, look->register_bytes});
-        looks.push_back(*look);
+        if (!look->answers) machine.silent_units.push_back(unit.registers.first);
+        if (look->register_bytes != 0) machine.register_windows.push_back({unit.registers.first, look->register_bytes});
+        if (look->tables) machine.walked_tables.push_back(*look->tables);
     }
-    return looks;
+}
+
+Started<void> read_tables(Machine& machine, const std::optional<std::string>& folder) {
+    auto tables = folder ? platform::read_table_folder(*folder) : machine.platform->firmware_tables();
+    if (!tables) return stop(folder ? ExitStatus::configuration : ExitStatus::hardware, tables.error().text);
+    machine.tables = std::move(*tables);
+    return {};
+}
+
+// The topology, twice: which units there are says where to look how they answer.
+void survey_with_units(Machine& machine, const config::Configuration& configuration) {
+    machine.topology = machine.survey(configuration);
+    look_at_units(machine);
+    machine.topology = machine.survey(configuration);
+}
+
+}  // namespace
+
+topology::Topology Machine::survey(const config::Configuration& configuration) const {
+    survey::Input input{.tables = {},
+                        .pci = pci,
+                        .configuration = configuration,
+                        .ram = platform->ram(),
+                        .table_memory = {},
+                        .register_windows = register_windows,
+                        .silent_units = silent_units};
+    if (table_memory) input.table_memory.push_back(table_memory->range);
+    for (const platform::RawTable& table : tables) input.tables.push_back({table.name, table.bytes});
+    return survey::survey(input);
+}
+
+Started<void> Machine::look_at_pci_again() {
+    if (auto looked = look_at_pci(*this); !looked) return looked;
+    pci::gate(*pci_config, pci);
+    return {};
 }
 
 Started<void> check_configuration(const topology::Topology& topology) {
@@ -94,33 +128,30 @@ Started<void> check_configuration(const topology::Topology& topology) {
                             topology.units.size(), errors));
 }
 
-}  // namespace
+Started<Machine> look_around(const config::Configuration& configuration, const std::optional<std::string>& tables_folder) {
+    Machine machine;
+    auto platform = open_platform(configuration.platform.value);
+    if (!platform) return stop_for(platform.error());
+    machine.platform = std::move(*platform);
+    if (auto read = read_tables(machine, tables_folder); !read) return std::unexpected(read.error());
+    if (auto looked = look_at_pci(machine); !looked) return std::unexpected(looked.error());
+    survey_with_units(machine, configuration);
+    return machine;
+}
 
-Started<Machine> discover(const config::Configuration& configuration) {
+Started<Machine> discover(const config::Configuration& configuration, const std::optional<std::string>& tables_folder) {
     Machine machine;
     auto platform = open_platform(configuration.platform.value);
     if (!platform) return stop_for(platform.error());
     machine.platform = std::move(*platform);
     const auto memory = table_memory(*machine.platform, configuration.tables.value);
     if (!memory) return std::unexpected(memory.error());
-
-    const auto tables = machine.platform->firmware_tables();
-    if (!tables) return stop_for(tables.error());
-    if (auto looked = look_at_pci(machine, *tables); !looked) return std::unexpected(looked.error());
-
-    survey::Input input{.tables = {},
-                        .pci = machine.pci,
-                        .configuration = configuration,
-                        .ram = machine.platform->ram(),
-                        .table_memory = {memory->range},
-                        .register_windows = {},
-                        .silent_units = {}};
-    for (const platform::RawTable& table : *tables) input.tables.push_back({table.name, table.bytes});
-    machine.topology = survey::survey(input);
-    const auto looks = look_at_units(*machine.platform, machine.topology, input);
-    machine.topology = survey::survey(input);
+    machine.table_memory = *memory;
+    if (auto read = read_tables(machine, tables_folder); !read) return std::unexpected(read.error());
+    if (auto looked = machine.look_at_pci_again(); !looked) return std::unexpected(looked.error());
+    survey_with_units(machine, configuration);
     if (auto checked = check_configuration(machine.topology); !checked) return std::unexpected(checked.error());
-    auto arena = open_arena(*memory, machine.platform->boot_identity(), looks);
+    auto arena = open_arena(machine);
     if (!arena) return std::unexpected(arena.error());
     machine.arena = std::move(*arena);
     return machine;

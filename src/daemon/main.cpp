@@ -6,18 +6,20 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include <cinttypes>
 #include <cstdio>
+#include <ctime>
 #include <exception>
 #include <optional>
 
 #include "config/options.hpp"
-#include "config/parse.hpp"
 #include "daemon/background.hpp"
-#include "daemon/config_file.hpp"
+#include "daemon/check.hpp"
+#include "daemon/command_line.hpp"
 #include "daemon/inhibition.hpp"
+#include "daemon/safe_state.hpp"
 #include "daemon/server.hpp"
 #include "daemon/service.hpp"
-#include "daemon/supported.hpp"
 #include "daemon/version.hpp"
 #include "daemon/watch.hpp"
 #include "protocol/limits.hpp"
@@ -38,39 +40,52 @@ int stopped(const Stop& why) {
 }
 
 void print_help() {
-    fmt::print("usage: smmuman [words] [@file.smmu ...]\n       smmuman --help | --version\n\n"
-               "Words have no dash; a file holds the same words. See smmuman(8).\n\n");
+    fmt::print("usage: smmuman [--tables DIR] [words] [@file.smmu ...]\n"
+               "       smmuman --check [--tables DIR] [words] [@file.smmu ...]\n"
+               "       smmuman --safe-state [words] [@file.smmu ...]\n"
+               "       smmuman --help | --version\n\n"
+               "Words have no dash; a file holds the same words. See smmuman(8) and smmu(5).\n\n");
     for (const config::Option& option : config::options())
         fmt::print("  {} {}\n      {}\n", option.word, option.arguments, option.meaning);
     fmt::print("\nExit status: 0 fine, 1 internal error, 2 configuration, 3 hardware missing or in use, "
                "4 not contained\n");
 }
 
-Started<config::Configuration> configure(std::span<const std::string> words) {
-    config::ParseResult parsed = config::parse(words, read_config_file, config::Edition::plain);
-    std::vector<std::string> lines;
-    for (const config::ConfigError& error : parsed.errors) lines.push_back(error.line());
-    if (lines.empty()) lines = unsupported_words(parsed.configuration);
-    if (lines.empty()) return std::move(parsed.configuration);
-    std::string text = "NOT CONTAINED: nothing was touched, because of the configuration:";
-    for (const std::string& line : lines) text += "\n  " + line;
-    return stop(ExitStatus::configuration, std::move(text));
-}
-
 int on_stop_signal(sd_event_source* source, const signalfd_siginfo*, void*) {
     return sd_event_exit(sd_event_source_get_event(source), int(ExitStatus::fine));
 }
 
-// SIGTERM and SIGINT end the loop. Writing to a socket whose reader is gone is an error of that call only.
+int on_reload_signal(sd_event_source*, const signalfd_siginfo*, void* data) {
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    const auto microseconds = std::uint64_t(now.tv_sec) * 1'000'000 + std::uint64_t(now.tv_nsec) / 1'000;
+    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, microseconds);
+    if (const auto done = static_cast<Service*>(data)->reload(); done)
+        say(SD_NOTICE, "reload: done");
+    else
+        say(SD_ERR, "reload: " + done.error().text);
+    sd_notify(0, "READY=1");
+    return 0;
+}
+
+// SIGTERM and SIGINT end the loop; a SIGHUP before there is something to reload waits. Writing to a socket whose reader
+// is gone is an error of that call only.
 bool take_signals(sd_event* loop) {
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
     sigprocmask(SIG_BLOCK, &signals, nullptr);
     signal(SIGPIPE, SIG_IGN);
     return sd_event_add_signal(loop, nullptr, SIGTERM, on_stop_signal, nullptr) >= 0 &&
            sd_event_add_signal(loop, nullptr, SIGINT, on_stop_signal, nullptr) >= 0;
+}
+
+int end_trial(Service& service) {
+    std::string text = "NOT CONTAINED: the trial was not confirmed in time; the units are off again, as they were found";
+    for (const Error& problem : service.take_back()) text += "\n  " + problem.text;
+    return stopped({ExitStatus::not_contained, std::move(text)});
 }
 
 // The service has contained what it could: serve until told to stop or until a unit changed under its hands.
@@ -81,6 +96,8 @@ int serve(sd_event* loop, Service& service, std::optional<Background>& backgroun
     if (!server) return stopped({ExitStatus::internal, server.error().text});
     auto watch = Watch::start(loop, service, **server);
     if (!watch) return stopped({ExitStatus::internal, watch.error().text});
+    if (sd_event_add_signal(loop, nullptr, SIGHUP, on_reload_signal, &service) < 0)
+        return stopped({ExitStatus::internal, "cannot receive signals"});
 
     std::vector<std::string> remarks = service.remarks(service.configuration().debug.value);
     std::optional<Inhibition> inhibition;  // a board neither sleeps nor starts another kernel
@@ -92,6 +109,7 @@ int serve(sd_event* loop, Service& service, std::optional<Background>& backgroun
     const int status = sd_event_loop(loop);
     sd_notify(0, "STOPPING=1");
     server->reset();  // every client is blocked before anything else
+    if ((*watch)->trial_is_over()) return end_trial(service);
     if ((*watch)->stop()) return stopped(*(*watch)->stop());
     service.leave();
     return status < 0 ? int(ExitStatus::internal) : status;
@@ -105,10 +123,12 @@ void allow_many_descriptors() {
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-int run(std::span<const std::string> words) {
+int run(const CommandLine& line) {
     allow_many_descriptors();
-    auto configuration = configure(words);
-    if (!configuration) return stopped(configuration.error());
+    const ConfigurationSource source(line.words);
+    auto configuration = source.read();
+    if (!configuration)
+        return stopped({ExitStatus::configuration, "NOT CONTAINED: nothing was touched, " + configuration.error().text});
     std::optional<Background> background;
     if (!configuration->foreground.value) background = Background::enter();
 
@@ -118,25 +138,29 @@ int run(std::span<const std::string> words) {
     if (!take_signals(loop.get())) return stopped({ExitStatus::internal, "cannot receive signals"});
 
     SteadyClock clock;
-    auto service = Service::start(std::move(*configuration), clock);
+    auto service = Service::start(source, *std::move(configuration), line.tables, clock);
     if (!service) return stopped(service.error());
     return serve(loop.get(), **service, background);
+}
+
+int carry_out(const CommandLine& line) {
+    switch (line.task) {
+        case CommandLine::Task::serve: return run(line);
+        case CommandLine::Task::check: return check(line);
+        case CommandLine::Task::safe_state: return enter_safe_state(line);
+        case CommandLine::Task::help: print_help(); return 0;
+        case CommandLine::Task::version: fmt::print("smmuman {}\n", version); return 0;
+    }
+    return int(ExitStatus::internal);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-    const std::vector<std::string> words(argv + 1, argv + argc);
-    if (words.size() == 1 && words.front() == "--help") {
-        print_help();
-        return 0;
-    }
-    if (words.size() == 1 && words.front() == "--version") {
-        fmt::print("smmuman {}\n", smmu::daemon::version);
-        return 0;
-    }
+    const std::vector<std::string> arguments(argv + 1, argv + argc);
     try {
-        return run(words);
+        const auto line = read_command_line(arguments);
+        return line ? carry_out(*line) : stopped(line.error());
     } catch (const std::exception& error) {
         // The hardware goes on refusing what was not granted; clients' devices are blocked by the next start.
         return stopped({ExitStatus::internal, error.what()});

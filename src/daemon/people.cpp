@@ -8,7 +8,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 #include <fstream>
+#include <memory>
 
 #include "protocol/result.hpp"
 
@@ -24,6 +26,34 @@ std::string command_of(pid_t pid) {
     return name.empty() ? "?" : name;
 }
 
+// At start there is one thread: the plain calls, which grow their own buffers, are safe.
+std::optional<id_t> in_the_directory(const config::Who& who) {
+    if (who.is_group) {
+        if (const group* found = getgrnam(who.name.c_str())) return found->gr_gid;
+    } else {
+        if (const passwd* found = getpwnam(who.name.c_str())) return found->pw_uid;
+    }
+    return std::nullopt;
+}
+
+struct CloseFile {
+    void operator()(std::FILE* file) const { std::fclose(file); }
+};
+
+// Asks no directory service, which might not answer.
+std::optional<id_t> in_local_files(const config::Who& who) {
+    const std::unique_ptr<std::FILE, CloseFile> file(std::fopen(who.is_group ? "/etc/group" : "/etc/passwd", "re"));
+    if (!file) return std::nullopt;
+    if (who.is_group) {
+        while (const group* entry = fgetgrent(file.get()))
+            if (who.name == entry->gr_name) return entry->gr_gid;
+    } else {
+        while (const passwd* entry = fgetpwent(file.get()))
+            if (who.name == entry->pw_name) return entry->pw_uid;
+    }
+    return std::nullopt;
+}
+
 void allow(containment::Abilities& abilities, config::Ability ability) {
     switch (ability) {
         case config::Ability::attach: abilities.attach = true; break;
@@ -35,17 +65,30 @@ void allow(containment::Abilities& abilities, config::Ability ability) {
 
 }  // namespace
 
-Result<People::Person> People::find(const config::Who& who, const config::Origin& origin) {
-    // At start there is one thread: the plain calls, which grow their own buffers, are safe.
-    if (who.is_group) {
-        if (const group* found = getgrnam(who.name.c_str())) return Person{true, found->gr_gid};
-    } else {
-        if (const passwd* found = getpwnam(who.name.c_str())) return Person{false, found->pw_uid};
-    }
-    return fail(EINVAL, fmt::format("{}: this machine has no {} {}", origin.text, who.is_group ? "group" : "user", who.name));
+Result<People> People::resolve(const config::Configuration& configuration) {
+    return resolve(configuration, in_the_directory);
 }
 
-Result<People> People::resolve(const config::Configuration& configuration) {
+Result<People> People::resolve_again(const config::Configuration& configuration) const {
+    return resolve(configuration, [this](const config::Who& who) {
+        const auto before = known(who);
+        return before ? before : in_local_files(who);
+    });
+}
+
+std::optional<id_t> People::known(const config::Who& who) const {
+    for (const Ability& ability : abilities_)
+        if (ability.who.name == who) return ability.who.id;
+    for (const Limit& limit : limits_)
+        if (limit.who.name == who) return limit.who.id;
+    return std::nullopt;
+}
+
+Result<People> People::resolve(const config::Configuration& configuration, const Lookup& lookup) {
+    const auto find = [&](const config::Who& who, const config::Origin& origin) -> Result<Person> {
+        if (const auto id = lookup(who)) return Person{who, *id};
+        return fail(EINVAL, fmt::format("{}: this machine has no {} {}", origin.text, who.is_group ? "group" : "user", who.name));
+    };
     People people;
     for (const config::AbilityEntry& entry : configuration.abilities) {
         SMMU_TRY(const Person who, find(entry.who, entry.origin));
@@ -62,7 +105,7 @@ Result<People> People::resolve(const config::Configuration& configuration) {
 }
 
 bool People::Person::is(const protocol::Peer& peer, std::span<const gid_t> groups) const {
-    if (!is_group) return peer.uid == id;
+    if (!name.is_group) return peer.uid == id;
     return peer.gid == id || std::ranges::find(groups, id) != groups.end();
 }
 

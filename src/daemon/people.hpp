@@ -5,6 +5,8 @@
 
 #include <sys/types.h>
 
+#include <functional>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -19,6 +21,9 @@ class People {
 public:
     // EINVAL, with the place in the configuration, for a name that the machine does not know.
     static Result<People> resolve(const config::Configuration& configuration);
+    // The same while serving: names that were known keep their numbers, and only those that this machine's own files
+    // hold can be new.
+    Result<People> resolve_again(const config::Configuration& configuration) const;
 
     // Who has connected, as the kernel says it, and what configuration allows this user and these groups.
     // `own_user_is_root`: on a board the service's own user may do everything, as root may.
@@ -26,7 +31,7 @@ public:
 
 private:
     struct Person {
-        bool is_group;
+        config::Who name;
         id_t id;
         bool is(const protocol::Peer& peer, std::span<const gid_t> groups) const;
     };
@@ -38,7 +43,9 @@ private:
         Person who;
         containment::Limit what;
     };
-    static Result<Person> find(const config::Who& who, const config::Origin& origin);
+    using Lookup = std::function<std::optional<id_t>(const config::Who& who)>;
+    static Result<People> resolve(const config::Configuration& configuration, const Lookup& lookup);
+    std::optional<id_t> known(const config::Who& who) const;
 
     std::vector<Ability> abilities_;
     std::vector<Limit> limits_;

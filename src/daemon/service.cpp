@@ -27,21 +27,29 @@ double milliseconds(Nanoseconds time) { return double(time.count()) / 1e6; }
 
 }  // namespace
 
-Service::Service(config::Configuration configuration, People people, Clock& clock, Machine machine)
-    : configuration_(std::move(configuration)), people_(std::move(people)), clock_(clock),
+Service::Service(ConfigurationSource source, config::Configuration configuration, People people, Clock& clock,
+                 Machine machine)
+    : source_(std::move(source)), configuration_(std::move(configuration)), people_(std::move(people)), clock_(clock),
       instance_(random_instance()), machine_(std::move(machine)) {
     devices_ = std::make_unique<PciDevices>(*machine_.pci_config, clock_);
 }
 
 Service::~Service() = default;
 
-Started<std::unique_ptr<Service>> Service::start(config::Configuration configuration, Clock& clock) {
+Started<std::unique_ptr<Service>> Service::start(ConfigurationSource source, config::Configuration configuration,
+                                                 const std::optional<std::string>& tables_folder, Clock& clock) {
     const Instant begin = clock.now();
     auto people = People::resolve(configuration);
     if (!people) return stop(ExitStatus::configuration, "NOT CONTAINED: nothing was touched: " + people.error().text);
-    auto machine = discover(configuration);
+    auto machine = discover(configuration, tables_folder);
     if (!machine) return std::unexpected(machine.error());
-    std::unique_ptr<Service> service(new Service(std::move(configuration), std::move(*people), clock, std::move(*machine)));
+    const bool on_trial = configuration.trial.value.count() != 0;
+    if (on_trial && !machine->walked_tables.empty())
+        return stop(ExitStatus::configuration, "NOT CONTAINED by this start: a unit is translating already, which a trial "
+                                               "could not take back; leave `trial` out");
+    std::unique_ptr<Service> service(
+        new Service(std::move(source), std::move(configuration), std::move(*people), clock, std::move(*machine)));
+    service->on_trial_ = on_trial;
 
     auto driven = service->open_units();
     containment::Policy policy;
@@ -158,25 +166,6 @@ std::string Service::summary() const {
                        outside, milliseconds(start_time_));
 }
 
-std::vector<std::string> Service::remarks(unsigned debug) const {
-    std::vector<std::string> lines;
-    for (const topology::Finding& finding : machine_.topology.findings)
-        if (debug > 0 || finding.severity != topology::Severity::note)
-            lines.push_back(fmt::format("{}: {} [{}]", finding.origin.text, finding.text, finding.id));
-    if (debug > 0)
-        for (std::size_t i = 0; i < outcomes_.size(); ++i)
-            if (outcomes_[i].driver != nullptr)
-                lines.push_back(fmt::format("{}: {}", machine_.topology.units[i].name, outcomes_[i].driver->report().mode));
-    if (debug > 1)
-        for (const topology::Device& device : machine_.topology.devices) {
-            std::string line = topology::to_string(device.id);
-            for (const topology::Stream& stream : device.streams)
-                line += fmt::format(" {}:{:04x}", machine_.topology.unit(stream.unit).name, raw(stream.id));
-            lines.push_back(std::move(line));
-        }
-    return lines;
-}
-
 std::string Service::status_json() const {
     report::Status status;
     status.platform = machine_.platform->name();
@@ -189,7 +178,8 @@ std::string Service::status_json() const {
     for (std::size_t i = 0; i < outcomes_.size(); ++i) {
         const UnitOutcome& outcome = outcomes_[i];
         report::Unit& unit = status.units[i];
-        if (!outcome.programmed) unit.state = outcome.silent ? "no answer" : "not programmed";
+        if (!outcome.programmed)
+            unit.state = outcome.released ? "released" : outcome.silent ? "no answer" : "not programmed";
         if (!outcome.problem.empty()) unit.problem = outcome.problem;
         unit.take_over_us = std::uint64_t(outcome.take_over.took.count() / 1000);
         unit.pause_us = std::uint64_t(outcome.take_over.pause.count() / 1000);
@@ -216,6 +206,47 @@ std::optional<Service::Change> Service::recheck() noexcept {
 
 void Service::leave() noexcept {
     containment_->leave(configuration_.exit.value == config::ExitPolicy::startup);
+}
+
+Result<void> Service::reload() {
+    const auto refused = [](const std::string& text) { return fail(EINVAL, "nothing has changed: " + text); };
+    auto next = source_.read();
+    if (!next) return refused(next.error().text);
+    if (const auto possible = can_become(configuration_, *next); !possible) return refused(possible.error().text);
+    auto people = people_.resolve_again(*next);
+    if (!people) return refused(people.error().text);
+    topology::Topology topology = machine_.survey(*next);
+    if (const auto fits = check_configuration(topology); !fits) return refused(fits.error().text);
+    SMMU_CHECK(containment_->replace_topology(std::move(topology), containment::Containment::Gone::refused));
+    machine_.topology = containment_->topology();
+    configuration_ = std::move(*next);
+    people_ = std::move(*people);
+    return {};
+}
+
+Result<void> Service::confirm() {
+    if (!on_trial_) return fail(EINVAL, "the service is not on trial");
+    on_trial_ = false;
+    return {};
+}
+
+Result<void> Service::release_unit(std::string_view name) {
+    const auto at = std::ranges::find(machine_.topology.units, name, &topology::Unit::name);
+    if (at == machine_.topology.units.end()) return fail(ENOENT, fmt::format("no unit is named {}", name));
+    const auto index = std::size_t(at - machine_.topology.units.begin());
+    SMMU_CHECK(containment_->turn_off(UnitId(std::uint32_t(index))));
+    outcomes_[index].programmed = false;
+    outcomes_[index].released = true;
+    return {};
+}
+
+std::vector<Error> Service::take_back() noexcept {
+    std::vector<Error> problems;
+    for (std::uint32_t i = 0; i < outcomes_.size(); ++i) {
+        if (!outcomes_[i].programmed) continue;
+        if (auto off = containment_->turn_off(UnitId(i)); !off) problems.push_back(std::move(off).error());
+    }
+    return problems;
 }
 
 bool Service::attentive() const {

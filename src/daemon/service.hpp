@@ -3,13 +3,16 @@
 // thread, inside calls of the event loop.
 #pragma once
 
+#include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/clock.hpp"
 #include "config/configuration.hpp"
 #include "containment/containment.hpp"
+#include "daemon/configuration_source.hpp"
 #include "daemon/machine.hpp"
 #include "daemon/pci_devices.hpp"
 #include "daemon/people.hpp"
@@ -21,7 +24,10 @@ class Service {
 public:
     // From nothing to every unit contained: discovers the machine and takes each unit over. What is not contained and
     // not accepted by configuration is ExitStatus::not_contained, with every reachable unit blocking.
-    static Started<std::unique_ptr<Service>> start(config::Configuration configuration, Clock& clock);
+    // `tables_folder`: firmware tables from files instead of the machine's.
+    // `source`: where `configuration` came from, for a reload.
+    static Started<std::unique_ptr<Service>> start(ConfigurationSource source, config::Configuration configuration,
+                                                   const std::optional<std::string>& tables_folder, Clock& clock);
     ~Service();
 
     containment::Containment& containment() { return *containment_; }
@@ -51,6 +57,18 @@ public:
     std::optional<Change> recheck() noexcept;
     void leave() noexcept;
 
+    // What administrators ask for. The configuration is read again: all of it holds afterwards, or nothing has changed.
+    // Abilities and limits count from a client's next connection on.
+    Result<void> reload();
+    // Ends a trial: the service stays. EINVAL when there is none.
+    Result<void> confirm();
+    // Turns one unit off, for good as far as this instance is concerned.
+    Result<void> release_unit(std::string_view name);
+    // The time after which a start on trial is taken back unless it is confirmed; 0 when there is nothing to take back.
+    std::chrono::seconds trial() const { return on_trial_ ? configuration_.trial.value : std::chrono::seconds(0); }
+    // Every unit is off again, as it was found. Clients must be gone. The problem of each unit that did not follow.
+    std::vector<Error> take_back() noexcept;
+
     bool waits_for_devices() const { return devices_->resetting_any(); }
     // Devices have owners, or are being reset: refusals and resets are worth looking at often.
     bool attentive() const;
@@ -64,20 +82,27 @@ private:
         bool programmed = false;
         bool accepted = false;  // configuration says: start without it
         bool silent = false;    // nothing answers there: it does not count
+        bool released = false;  // an administrator had it turned off
     };
 
-    Service(config::Configuration configuration, People people, Clock& clock, Machine machine);
+    Service(ConfigurationSource source, config::Configuration configuration, People people, Clock& clock, Machine machine);
     std::vector<containment::DrivenUnit> open_units();
     void take_units_over();
     void retire_earlier_generations();
     Started<void> judge();
     void quieten_behind(UnitId unit);
+    void add_unit(std::vector<std::string>& lines, const topology::Unit& unit, const UnitOutcome& outcome,
+                  unsigned debug) const;
+    void add_outside_safety(std::vector<std::string>& lines) const;
+    void add_streams(std::vector<std::string>& lines) const;
 
+    ConfigurationSource source_;
     config::Configuration configuration_;
     People people_;
     Clock& clock_;
     Nanoseconds start_time_{};
     std::uint64_t instance_ = 0;
+    bool on_trial_ = false;
     Machine machine_;
     memory::Account own_tables_;
     std::unique_ptr<PciDevices> devices_;

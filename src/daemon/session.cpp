@@ -93,6 +93,7 @@ Session::Handler Session::handler_of(Opcode opcode) {
         case Opcode::events: return &Session::events;
         case Opcode::device_descriptor: return &Session::device_descriptor;
         case Opcode::query: return &Session::query;
+        case Opcode::administer: return &Session::administer;
     }
     SMMU_ASSERT(false);  // every opcode of the command table has its handler above
     return nullptr;

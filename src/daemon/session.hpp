@@ -52,6 +52,7 @@ private:
     Result<void> events(const protocol::Request&, protocol::Descriptors&);
     Result<void> device_descriptor(const protocol::Request&, protocol::Descriptors&);
     Result<void> query(const protocol::Request&, protocol::Descriptors&);
+    Result<void> administer(const protocol::Request&, protocol::Descriptors&);
 
     bool reads_its_replies() const;
     bool handle(const protocol::Request& request, protocol::Descriptors& descriptors);

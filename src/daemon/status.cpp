@@ -52,6 +52,8 @@ const char* text_of(containment::Containment::DeviceView::State state) {
         case State::host: return "host";
         case State::blocked: return "blocked";
         case State::no_unit: return "behind no unit";
+        case State::open: return "not contained";
+        case State::gone: return "gone";
         case State::failed: return "failed";
     }
     return "";

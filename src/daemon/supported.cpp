@@ -21,14 +21,9 @@ std::vector<std::string> unsupported_words(const config::Configuration& configur
     for (const config::UnclaimedEntry& entry : configuration.unclaimed)
         if (entry.bypass)
             refuse(entry.origin, "VT-d units refuse what no known device sends; `unclaimed bypass` cannot be honoured");
-    if (configuration.trial.origin && configuration.trial.value.count() != 0)
-        refuse(*configuration.trial.origin, "this build cannot go back by itself; leave `trial` out");
-    if (configuration.safety.value != config::Safety::none)
+    if (configuration.safety.value == config::Safety::required)
         refuse(configuration.safety.origin.value_or(config::Origin{"default"}),
-               "nothing here is of a safety edition, and nothing would react; leave `safety` out");
-    for (const config::AbilityEntry& entry : configuration.abilities)
-        if (entry.ability == config::Ability::admin)
-            refuse(entry.origin, "this build has no command that needs ability admin");
+               "this is not smmuman-safety, so nothing here can be of its set; say `safety warn` to be told what is not");
     return lines;
 }
 

@@ -31,7 +31,9 @@ Result<std::unique_ptr<Watch>> Watch::start(sd_event* loop, Service& service, Se
     std::unique_ptr<Watch> watch(new Watch(loop, service, server));
     watch->look_ = timer(loop, attentive_period, on_look, watch.get(), refusals);
     watch->recheck_ = timer(loop, recheck_period, on_recheck, watch.get(), refusals);
-    if (!watch->look_ || !watch->recheck_) return fail(ENOMEM, "the event loop takes no more sources");
+    const auto trial = service.trial();
+    if (trial.count() != 0) watch->trial_ = timer(loop, trial, on_trial_end, watch.get(), refusals);
+    if (!watch->look_ || !watch->recheck_ || (trial.count() != 0 && !watch->trial_)) return fail(ENOMEM, "the event loop takes no more sources");
     return watch;
 }
 
@@ -41,6 +43,12 @@ int Watch::on_look(sd_event_source* source, std::uint64_t, void* data) {
     watch.server_.go_on();
     const auto period = watch.service_.attentive() ? attentive_period : idle_period;
     return sd_event_source_set_time_relative(source, microseconds(period));
+}
+
+int Watch::on_trial_end(sd_event_source*, std::uint64_t, void* data) {
+    Watch& watch = *static_cast<Watch*>(data);
+    watch.trial_is_over_ = watch.service_.trial().count() != 0;
+    return watch.trial_is_over_ ? sd_event_exit(watch.loop_, int(ExitStatus::not_contained)) : 0;
 }
 
 int Watch::on_recheck(sd_event_source* source, std::uint64_t, void* data) {

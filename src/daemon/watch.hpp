@@ -23,18 +23,23 @@ public:
 
     // Why the loop was ended, when a unit was found changed.
     const std::optional<Stop>& stop() const { return stop_; }
+    // The loop was ended because nobody confirmed a trial.
+    bool trial_is_over() const { return trial_is_over_; }
 
 private:
     Watch(sd_event* loop, Service& service, Server& server) : loop_(loop), service_(service), server_(server) {}
     static int on_look(sd_event_source*, std::uint64_t, void* watch);
     static int on_recheck(sd_event_source*, std::uint64_t, void* watch);
+    static int on_trial_end(sd_event_source*, std::uint64_t, void* watch);
 
     sd_event* loop_;
     Service& service_;
     Server& server_;
     EventSource look_;
     EventSource recheck_;
+    EventSource trial_;
     std::optional<Stop> stop_;
+    bool trial_is_over_ = false;
 };
 
 }  // namespace smmu::daemon

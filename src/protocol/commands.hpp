@@ -53,6 +53,7 @@ inline constexpr std::array commands{
     command<EventsRequest, EventsReply>(Opcode::events, "events"),
     command<DeviceDescriptorRequest>(Opcode::device_descriptor, "device_descriptor", 0, 0, 0, 1),
     command<QueryRequest>(Opcode::query, "query", 0, 0, 0, 1),
+    command<AdministerRequest>(Opcode::administer, "administer", unit_name_limit),
 };
 
 // nullptr for an opcode that does not exist.

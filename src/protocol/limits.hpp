@@ -19,6 +19,7 @@ inline constexpr std::uint32_t inline_entries = 1024;  // ranges inside a packet
 inline constexpr std::uint32_t entries_limit = 1'048'576;  // ranges of one call
 inline constexpr std::uint32_t reserved_per_reply = 512;   // reserved regions in one reply
 inline constexpr std::uint32_t events_per_reply = 64;      // records in one reply
+inline constexpr std::size_t unit_name_limit = 256;     // bytes of a unit's name
 inline constexpr std::uint32_t groups_limit = 1024;        // supplementary groups of a peer
 
 }  // namespace smmu::protocol

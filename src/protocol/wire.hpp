@@ -42,6 +42,7 @@ enum class Opcode : std::uint16_t {
     events = 12,
     device_descriptor = 13,
     query = 14,
+    administer = 15,
 };
 
 // What every reply begins with. `error` is an errno value, 0: done, and `result` is what the C
@@ -187,6 +188,13 @@ enum class View : std::uint32_t { status = 0 };  // everything the service knows
 // One descriptor in the reply: a memfd that holds the JSON text.
 struct QueryRequest {
     View view;
+    std::uint32_t reserved;
+};
+
+// What only administrators may ask for. Payload: the name of the unit to release, without a zero; otherwise none.
+enum class Administration : std::uint32_t { reload = 0, confirm = 1, release_unit = 2 };
+struct AdministerRequest {
+    Administration action;
     std::uint32_t reserved;
 };
 

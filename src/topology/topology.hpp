@@ -72,6 +72,7 @@ struct Device {
     bool is_bridge = false;              // a bridge or port: does no DMA of its own for a driver
     bool host = false;                   // configuration: the host's kernel drives it
     bool blocked = false;                // configuration: refusing is intended
+    bool gone = false;                   // was there once; keeps its streams, which refuse
     Origin origin;
 };
 

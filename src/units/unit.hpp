@@ -149,6 +149,8 @@ public:
     // The control registers and table pointers still say what was written; else the sentence says what changed.
     virtual Result<void> recheck() noexcept = 0;
     virtual Drained drain(RefusalSink& sink) noexcept = 0;
+    // Off, as if it had never been taken over: its devices reach everything. EIO: it did not say so, and was hard-stopped.
+    virtual Result<void> turn_off() noexcept = 0;
     // The state an orderly stop leaves behind.
     virtual Result<void> leave(Kept kept) noexcept = 0;
     virtual UnitReport report() const = 0;

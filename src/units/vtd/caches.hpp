@@ -25,6 +25,8 @@ public:
 
     // From now on the unit looks at tables, and this is the way to make it forget them.
     void attach_to(Invalidation& way) { way_ = &way; }
+    // The unit looks at no table any more and remembers nothing that counts.
+    void detach() { way_ = nullptr; }
 
     // Returns when the hardware confirmed; otherwise the unit was stopped. Nothing to do for a unit
     // that was not taken over: it has not seen any table of ours.

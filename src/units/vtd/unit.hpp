@@ -47,6 +47,7 @@ public:
     void hard_stop() noexcept override;
     Result<void> recheck() noexcept override;
     Drained drain(RefusalSink& sink) noexcept override;
+    Result<void> turn_off() noexcept override;
     Result<void> leave(Kept kept) noexcept override;
     UnitReport report() const override;
     memory::Invalidator* caches() noexcept override { return &caches_; }

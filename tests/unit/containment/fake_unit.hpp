@@ -153,6 +153,10 @@ public:
         drained.more = !refusals.empty();
         return drained;
     }
+    Result<void> turn_off() noexcept override {
+        state_now = units::UnitState::untouched;
+        return {};
+    }
     Result<void> leave(units::Kept kept) noexcept override {
         for (auto& [stream, to] : streams) to = nullptr;
         for (const units::Assignment& a : kept)

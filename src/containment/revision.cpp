@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "containment/revision.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "containment/release.hpp"
+#include "containment/start.hpp"
+#include "containment/switching.hpp"
+
+namespace smmu::containment {
+namespace {
+
+using topology::Device;
+using topology::Topology;
+
+Result<void> check_units(const Topology& now, const Topology& next) {
+    const auto same = [](const topology::Unit& a, const topology::Unit& b) {
+        return a.kind == b.kind && a.name == b.name && a.registers.first == b.registers.first;
+    };
+    if (std::ranges::equal(now.units, next.units, same)) return {};
+    return fail(EINVAL, "units cannot come, go or change their names while the service runs; restart it");
+}
+
+// `next` with the numbers of `now`: devices that are known keep theirs, and so do groups, which may be left empty.
+Topology renumbered(const Topology& now, Topology next) {
+    std::vector<Device> found = std::move(next.devices);
+    const std::vector<topology::Group> groups = std::move(next.groups);
+    next.devices = now.devices;
+    next.groups.assign(now.groups.size(), {});
+    for (Device& device : next.devices) {
+        device.gone = true;
+        device.grants.clear();
+    }
+    std::vector<DeviceIndex> number(found.size());
+    for (std::size_t i = 0; i < found.size(); ++i) {
+        const auto at = std::ranges::find(next.devices, found[i].id, &Device::id);
+        number[i] = DeviceIndex(std::uint32_t(at - next.devices.begin()));
+        if (at == next.devices.end())
+            next.devices.push_back(std::move(found[i]));
+        else
+            *at = std::move(found[i]);
+    }
+    const auto place = [&](std::vector<DeviceIndex> members, std::string reason) {
+        std::optional<GroupId> id;  // the first that one of them had, and nobody took before
+        for (const DeviceIndex member : members)
+            if (!id && raw(member) < now.devices.size() && next.group(now.device(member).group).devices.empty())
+                id = now.device(member).group;
+        if (!id) {
+            id = GroupId(std::uint32_t(next.groups.size()));
+            next.groups.emplace_back();
+        }
+        for (const DeviceIndex member : members) next.devices[raw(member)].group = *id;
+        next.groups[raw(*id)] = {std::move(members), std::move(reason)};
+    };
+    for (const topology::Group& group : groups) {
+        std::vector<DeviceIndex> members;
+        for (const DeviceIndex member : group.devices) members.push_back(number[raw(member)]);
+        std::ranges::sort(members);
+        place(std::move(members), group.reason);
+    }
+    for (std::size_t i = 0; i < now.devices.size(); ++i)
+        if (next.devices[i].gone) place({DeviceIndex(std::uint32_t(i))}, {});
+    return next;
+}
+
+class Revision {
+public:
+    Revision(State& state, Topology next)
+        : state_(state), next_(renumbered(state.machine, std::move(next))), groups_(next_) {}
+
+    // EBUSY when a client would lose or gain something.
+    Result<void> check(Containment::Gone gone) const;
+    // Lets go of what has vanished: it refuses, and is in no object.
+    Result<void> let_go() noexcept;
+    // Makes every space and every place in the units' tables. Nothing opens, and on an error nothing is left of it.
+    Result<void> prepare();
+    Result<void> commit() noexcept;
+
+private:
+    struct Replacement {
+        GroupId group;
+        UnitId unit;
+        std::optional<Space> space;  // nothing: the group reaches nothing without an owner
+    };
+
+    bool has_driver(UnitId unit) const {
+        const units::IommuUnit* driver = state_.driver(unit);
+        return driver != nullptr && driver->state() == units::UnitState::containing;
+    }
+    bool is_held(GroupId group) const {
+        return raw(group) < state_.groups.count() && state_.groups.claimed_by(group).has_value();
+    }
+    bool is_gone(DeviceIndex index) const { return next_.device(index).gone; }
+    std::vector<DeviceIndex> vanished() const;
+    std::optional<std::string> difference_of(GroupId group) const;
+    std::optional<std::string> newly_protected(const PhysRange& memory) const;
+    Result<void> check_protection() const;
+    Result<void> prepare_spaces(GroupId group);
+    void give_up() noexcept;
+    bool moves(GroupId group) const;
+
+    State& state_;
+    Topology next_;
+    Groups groups_;
+    std::vector<Replacement> replacements_;
+};
+
+std::vector<DeviceIndex> Revision::vanished() const {
+    std::vector<DeviceIndex> result;
+    for (std::size_t i = 0; i < state_.machine.devices.size(); ++i)
+        if (next_.devices[i].gone && !state_.machine.devices[i].gone) result.push_back(DeviceIndex(std::uint32_t(i)));
+    return result;
+}
+
+bool same_grants(const std::vector<topology::Grant>& a, const std::vector<topology::Grant>& b) {
+    return std::ranges::equal(a, b, [](const topology::Grant& x, const topology::Grant& y) {
+        return x.kind == y.kind && x.range == y.range && x.access == y.access;
+    });
+}
+
+// What would be different for the owner of a group; nothing when all is the same.
+std::optional<std::string> Revision::difference_of(GroupId group) const {
+    const GroupState& now = state_.groups.of(group);
+    std::vector<DeviceIndex> members;
+    std::vector<UnitStream> streams;
+    for (const DeviceIndex member : now.devices) {
+        if (is_gone(member)) continue;
+        members.push_back(member);
+        for (const topology::Stream& stream : state_.device(member).streams) streams.push_back({stream.unit, stream.id});
+        if (state_.device(member).host != next_.device(member).host ||
+            state_.device(member).blocked != next_.device(member).blocked)
+            return "`host` or `blocked` of it";
+    }
+    if (members.empty()) return std::nullopt;
+    std::ranges::sort(members);
+    std::ranges::sort(streams);
+    const auto repeated = std::ranges::unique(streams);
+    streams.erase(repeated.begin(), repeated.end());
+    const GroupState& then = groups_.of(group);
+    if (then.devices != members) return "the devices of its group";
+    if (then.streams != streams) return "its streams";
+    std::vector<topology::Grant> extras;
+    for (const DeviceIndex member : members)
+        for (const topology::Grant& grant : state_.device(member).grants)
+            if (grant.honoured) extras.push_back(grant);
+    if (!same_grants(extras, then.extras)) return "its startup or reserved memory";
+    return std::nullopt;
+}
+
+// What protects memory from everybody from now on and did not before.
+std::optional<std::string> Revision::newly_protected(const PhysRange& memory) const {
+    for (const topology::Protected& part : next_.protected_memory) {
+        const auto before = std::ranges::find(state_.machine.protected_memory, part.range, &topology::Protected::range);
+        if (before == state_.machine.protected_memory.end() && part.range.overlaps(memory)) return part.what;
+    }
+    for (std::size_t i = 0; i < next_.devices.size(); ++i) {
+        const Device& device = next_.devices[i];
+        const bool was_host = i < state_.machine.devices.size() && state_.machine.devices[i].host;
+        if (!device.host || was_host) continue;
+        for (const PhysRange& registers : device.registers)
+            if (registers.overlaps(memory)) return "registers of " + to_string(device.id);
+    }
+    return std::nullopt;
+}
+
+Result<void> Revision::check_protection() const {
+    for (const auto& [id, object] : state_.objects)
+        for (const auto& piece : object.grants) {
+            const PhysRange memory{piece.value.physical, piece.value.physical + (piece.range.last - piece.range.first)};
+            if (const auto what = newly_protected(memory.rounded_out(object.granule_log2)))
+                return fail(EBUSY, fmt::format("nothing has changed: {} would become protected, and {} has granted it", *what,
+                                               state_.owner_text(id)));
+        }
+    return {};
+}
+
+Result<void> Revision::check(Containment::Gone gone) const {
+    for (const DeviceIndex index : vanished())
+        if (const auto owner = state_.groups.device(index).object; owner && gone == Containment::Gone::refused)
+            return fail(EBUSY, fmt::format("nothing has changed: {} would be gone, and belongs to {}", state_.device_text(index),
+                                           state_.owner_text(*owner)));
+    for (std::size_t g = 0; g < state_.groups.count(); ++g) {
+        const GroupId group{std::uint32_t(g)};
+        const auto owner = state_.groups.claimed_by(group);
+        if (!owner) continue;
+        if (const auto what = difference_of(group))
+            return fail(EBUSY, fmt::format("nothing has changed: {} would change while {} belongs to {}", *what,
+                                           state_.device_text(state_.groups.of(group).devices.front()),
+                                           state_.owner_text(*owner)));
+    }
+    return check_protection();
+}
+
+Result<void> Revision::let_go() noexcept {
+    Result<void> result;
+    for (const DeviceIndex index : vanished()) {
+        const auto object = state_.groups.device(index).object;
+        if (!object) continue;
+        const Client& owner = *state_.clients.find(state_.find(*object)->client);
+        Transgression notice;
+        notice.time = state_.clock.now();
+        if (!state_.device(index).streams.empty()) {
+            notice.unit = state_.device(index).streams.front().unit;
+            notice.stream = state_.device(index).streams.front().id;
+        }
+        notice.device = index;
+        notice.address_known = false;
+        notice.cause = Cause::device_gone;
+        notice.owner_pid = owner.identity.pid;
+        notice.owner_uid = owner.identity.uid;
+        notice.owner_object = *object;
+        if (auto released = release_device(state_, index); !released && released.error().code == EBUSY) return released;
+        state_.log.add(std::move(notice), owner.id);
+    }
+    return result;
+}
+
+// The spaces of a group without owner, where they are not what they were.
+Result<void> Revision::prepare_spaces(GroupId group) {
+    for (const UnitId unit : groups_.units_of(group)) {
+        if (!has_driver(unit)) continue;
+        SMMU_TRY(auto space, make_startup_space(state_, next_, groups_.of(group), group, unit));
+        const Space* before = raw(group) < state_.groups.count() ? state_.startup_space(group, unit) : nullptr;
+        const bool same = before != nullptr ? space && space->extras == before->extras : !space;
+        if (!same)
+            replacements_.push_back({group, unit, std::move(space)});
+        else if (space)
+            (void)state_.driver(unit)->retire(std::move(space->tables));  // no stream was ever on it
+    }
+    return {};
+}
+
+void Revision::give_up() noexcept {
+    for (Replacement& replacement : replacements_)
+        if (replacement.space) (void)state_.driver(replacement.unit)->retire(std::move(replacement.space->tables));
+    replacements_.clear();
+}
+
+Result<void> Revision::prepare() {
+    Result<void> result;
+    for (const auto& [stream, group] : groups_.streams())
+        if (result && has_driver(stream.unit) && !state_.groups.group_of(stream))
+            result = state_.driver(stream.unit)->block(stream.stream, units::Recording::on);
+    for (std::size_t g = 0; result && g < groups_.count(); ++g) {
+        const GroupId group{std::uint32_t(g)};
+        if (!is_held(group)) result = prepare_spaces(group);
+    }
+    if (!result) give_up();
+    return result;
+}
+
+// Streams of the group go elsewhere than before. Those of a group that somebody has stay where they are.
+bool Revision::moves(GroupId group) const {
+    if (is_held(group)) return false;
+    if (std::ranges::find(replacements_, group, &Replacement::group) != replacements_.end()) return true;
+    if (raw(group) >= state_.groups.count()) return true;
+    return groups_.of(group).streams != state_.groups.of(group).streams;
+}
+
+// First what refuses from now on, then what opens.
+Result<void> Revision::commit() noexcept {
+    Result<void> result;
+    const auto keep = [&](Result<void>&& done) {
+        if (result && !done) result = std::move(done);
+    };
+    for (const auto& [stream, group] : state_.groups.streams())
+        if (!groups_.group_of(stream) && has_driver(stream.unit))
+            keep(state_.driver(stream.unit)->block(stream.stream, units::Recording::on));
+    std::set<GroupId> moving;
+    for (std::size_t g = 0; g < groups_.count(); ++g)
+        if (const GroupId group{std::uint32_t(g)}; moves(group) && !groups_.of(group).streams.empty()) moving.insert(group);
+
+    groups_.carry_over(state_.groups);
+    for (const DeviceIndex index : vanished()) groups_.of(next_.device(index).group).quiet = false;
+    state_.machine = std::move(next_);
+    state_.groups = std::move(groups_);
+    ++state_.ownership;
+    std::vector<std::pair<UnitId, std::unique_ptr<units::AddressSpace>>> retired;
+    for (Space* space : state_.spaces.of(std::nullopt)) {
+        const SpaceKey key = space->key;
+        const bool lives = std::ranges::any_of(state_.groups.of(*key.group).streams,
+                                               [&](const UnitStream& stream) { return stream.unit == key.unit; });
+        const bool replaced = std::ranges::any_of(replacements_, [&](const Replacement& replacement) {
+            return replacement.group == *key.group && replacement.unit == key.unit;
+        });
+        if (!lives || replaced) retired.emplace_back(key.unit, state_.spaces.take(key));
+    }
+    for (Replacement& replacement : replacements_)
+        if (replacement.space) state_.spaces.add(*std::move(replacement.space));
+    Switching switching(state_);
+    for (const GroupId group : moving) keep(switching.fall_back(group));
+    for (auto& [unit, tables] : retired) keep(state_.driver(unit)->retire(std::move(tables)));
+    return result;
+}
+
+}  // namespace
+
+Result<void> replace_topology(State& state, Topology next, Containment::Gone gone) {
+    SMMU_CHECK(check_units(state.machine, next));
+    Revision revision(state, std::move(next));
+    SMMU_CHECK(revision.check(gone));
+    SMMU_CHECK(revision.let_go());
+    SMMU_CHECK(revision.prepare());
+    return revision.commit();
+}
+
+}  // namespace smmu::containment

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/check.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include "daemon/configuration_source.hpp"
+#include "daemon/machine.hpp"
+#include "survey/advice.hpp"
+
+namespace smmu::daemon {
+
+namespace {
+
+int cannot(const std::string& text) {
+    std::fprintf(stderr, "smmuman: check: %s\n", text.c_str());
+    return int(survey::Verdict::errors);
+}
+
+}  // namespace
+
+int check(const CommandLine& line) {
+    const auto configuration = ConfigurationSource(line.words).read();
+    if (!configuration) return cannot(configuration.error().text);
+    const auto machine = look_around(*configuration, line.tables);
+    if (!machine) return cannot(machine.error().text);
+    const topology::Topology& topology = machine->topology;
+    fmt::print("# {}: {} units, {} devices; tables from {}\n", machine->platform->name(), topology.units.size(),
+               topology.devices.size(), line.tables.value_or("the machine"));
+    fmt::print("{}\n# To paste into a file and change:\n{}", survey::findings_text(topology), survey::paste_ready(topology));
+    return int(survey::verdict(topology));
+}
+
+}  // namespace smmu::daemon

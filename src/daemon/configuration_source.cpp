@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/configuration_source.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "config/parse.hpp"
+#include "daemon/config_file.hpp"
+#include "daemon/supported.hpp"
+
+namespace smmu::daemon {
+
+namespace {
+
+bool same_units(const config::Configuration& now, const config::Configuration& next) {
+    const auto same = [](const config::UnitEntry& a, const config::UnitEntry& b) {
+        return a.name == b.name && a.kind == b.kind && a.base == b.base;
+    };
+    return std::ranges::equal(now.units, next.units, same);
+}
+
+bool same_modules(const config::Configuration& now, const config::Configuration& next) {
+    const auto same = [](const config::SupportModule& a, const config::SupportModule& b) {
+        return a.kind == b.kind && a.tables == b.tables && a.parameter == b.parameter;
+    };
+    return std::ranges::equal(now.modules, next.modules, same);
+}
+
+}  // namespace
+
+Started<config::Configuration> ConfigurationSource::read() const {
+    config::ParseResult parsed = config::parse(words_, read_config_file, config::Edition::plain);
+    std::vector<std::string> lines;
+    for (const config::ConfigError& error : parsed.errors) lines.push_back(error.line());
+    if (lines.empty()) lines = unsupported_words(parsed.configuration);
+    if (lines.empty()) return std::move(parsed.configuration);
+    std::string text = "because of the configuration:";
+    for (const std::string& line : lines) text += "\n  " + line;
+    return stop(ExitStatus::configuration, std::move(text));
+}
+
+Result<void> can_become(const config::Configuration& now, const config::Configuration& next) {
+    const auto fixed = [](std::string_view word) {
+        return fail(EINVAL, fmt::format("`{}` cannot change while the service runs; restart it", word));
+    };
+    if (now.platform.value.board != next.platform.value.board || now.platform.value.name != next.platform.value.name)
+        return fixed("platform");
+    if (now.socket.value != next.socket.value) return fixed("socket");
+    if (now.tables.value.bytes != next.tables.value.bytes || now.tables.value.range != next.tables.value.range)
+        return fixed("tables");
+    if (now.widen.value != next.widen.value) return fixed("widen");
+    if (!same_modules(now, next)) return fixed("smmu");
+    if (!same_units(now, next)) return fixed("unit");
+    return {};
+}
+
+}  // namespace smmu::daemon

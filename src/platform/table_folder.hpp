@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// TableFolder: firmware tables from files instead of a machine: dumps of other machines, tables to be tried.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "platform/platform.hpp"
+
+namespace smmu::platform {
+
+// No machine has as many tables that this service reads, nor as large ones.
+inline constexpr std::size_t most_table_files = 256;
+inline constexpr std::size_t largest_table_file = std::size_t{16} << 20;
+
+// The tables of a folder, ascending by file name: raw ACPI tables named by their signature, with a number where there
+// are several ("DMAR", "IORT2"), or "*.SIG.bin"; device trees "*.dtb". Other files are left alone. ENOENT when the
+// folder is not there or holds none; EFBIG beyond the limits above.
+Result<std::vector<RawTable>> read_table_folder(const std::string& path);
+
+}  // namespace smmu::platform

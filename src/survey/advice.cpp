@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "survey/advice.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "config/lines.hpp"
+
+namespace smmu::survey {
+namespace {
+
+using topology::Device;
+using topology::Finding;
+using topology::Grant;
+using topology::Severity;
+using topology::Topology;
+using topology::Unit;
+using topology::UnitKind;
+
+std::string_view name(Severity severity) {
+    switch (severity) {
+        case Severity::note: return "note";
+        case Severity::warning: return "warning";
+        case Severity::error: return "error";
+    }
+    return "";
+}
+
+// The kinds that this build can be asked for, each once.
+std::string support_lines(const Topology& topology) {
+    std::set<UnitKind> kinds;
+    std::string text;
+    for (const Unit& unit : topology.units)
+        if (kinds.insert(unit.kind).second) text += fmt::format("smmu {}\n", topology::name(unit.kind));
+    return text;
+}
+
+std::string unit_lines(const Topology& topology) {
+    std::string text;
+    for (const Unit& unit : topology.units)
+        text += fmt::format("# {}: registers {:#x}-{:#x}, segment {:04x}, from {}{}\n", unit.name, unit.registers.first.value,
+                            unit.registers.last.value, unit.segment, unit.origin.text,
+                            unit.answers ? "" : "; nothing answers there");
+    return text;
+}
+
+// Units by name, and the memory that firmware reserves for it where that is honoured.
+std::vector<std::string> clauses_of(const Topology& topology, const Device& device) {
+    std::vector<std::string> clauses;
+    std::set<std::uint32_t> units;
+    for (const topology::Stream& stream : device.streams)
+        if (units.insert(raw(stream.unit)).second) clauses.push_back("use " + topology.unit(stream.unit).name);
+    for (const Grant& grant : device.grants)
+        if (grant.kind == Grant::Kind::reserved && grant.honoured)
+            clauses.push_back("reserved " + config::window_text(grant.range, grant.access));
+    if (device.host) clauses.emplace_back("host");
+    if (device.blocked) clauses.emplace_back("blocked");
+    return clauses;
+}
+
+std::string device_lines(const Topology& topology, const Device& device) {
+    std::string text;
+    for (const Grant& grant : device.grants)
+        if (grant.kind == Grant::Kind::reserved && !grant.honoured)
+            text += fmt::format("# {}: stays blocked unless this is added to its line: reserved {} ({})\n", to_string(device.id),
+                                config::window_text(grant.range, grant.access), grant.origin.text);
+    if (device.streams.empty())
+        return text + fmt::format("# {} is behind no unit and cannot be contained: {}\n", to_string(device.id), device.description);
+    const std::string comment = device.description.empty() ? "" : "  # " + device.description;
+    return text + config::device_line(device.id, clauses_of(topology, device)) + comment + '\n';
+}
+
+}  // namespace
+
+Verdict verdict(const Topology& topology) {
+    const auto holds = [&](Severity severity) {
+        return std::ranges::any_of(topology.findings, [&](const Finding& finding) { return finding.severity == severity; });
+    };
+    if (holds(Severity::error)) return Verdict::errors;
+    return holds(Severity::warning) ? Verdict::warnings : Verdict::clean;
+}
+
+std::string findings_text(const Topology& topology) {
+    std::string text;
+    for (const Severity severity : {Severity::error, Severity::warning, Severity::note})
+        for (const Finding& finding : topology.findings)
+            if (finding.severity == severity)
+                text += fmt::format("# {} {} {}: {}\n", name(severity), finding.id, finding.origin.text, finding.text);
+    return text;
+}
+
+std::string paste_ready(const Topology& topology) {
+    std::string text = support_lines(topology) + unit_lines(topology);
+    for (const Device& device : topology.devices)
+        if (!device.is_bridge) text += device_lines(topology, device);
+    return text;
+}
+
+}  // namespace smmu::survey
