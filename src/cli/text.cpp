@@ -48,19 +48,23 @@ std::string status_text(const report::Status& status, Style style) {
     return text;
 }
 
-std::string units_text(const report::Status& status, Style style, bool registers) {
+std::string units_text(const report::Status& status, Style style) {
     Table table({"UNIT", "STATE", "FOUND", "MODE", "TOOK", "PAUSE", "SPACES", "ORIGIN"});
     for (const report::Unit& unit : status.units)
         table.add({unit.name, unit.state, unit.found, unit.mode, fmt::format("{} us", unit.take_over_us),
                    fmt::format("{} us", unit.pause_us), fmt::format("{}/{}", unit.spaces, unit.spaces_possible),
                    unit.origin});
     std::string text = table.text();
-    for (const report::Unit& unit : status.units) {
+    for (const report::Unit& unit : status.units)
         if (!unit.problem.empty()) text += coloured(fmt::format("{}: {}", unit.name, unit.problem), "31", style) + '\n';
-        if (!registers) continue;
+    return text;
+}
+
+std::string registers_text(const report::Status& status, Style style) {
+    std::string text = units_text(status, style);
+    for (const report::Unit& unit : status.units)
         for (const report::NamedValue& value : unit.register_values)
             text += fmt::format("{}  {:<12} {:#x}\n", unit.name, value.name, value.value);
-    }
     return text;
 }
 
