@@ -166,6 +166,14 @@ std::uint64_t Containment::refusals_seen() const {
     return state_->log.seen();
 }
 
+std::vector<Transgression> Containment::recent_transgressions() const {
+    return {state_->log.recent().begin(), state_->log.recent().end()};
+}
+
+const Identity& Containment::identity(ClientId client) const {
+    return state_->clients.find(client)->identity;
+}
+
 std::vector<Error> Containment::recheck() noexcept {
     return containment::recheck(*state_);
 }
