@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/phrases.hpp"
 #include "cli/table.hpp"
 
 namespace smmu::cli {
@@ -13,19 +14,12 @@ std::string coloured(const std::string& text, const char* code, Style style) {
     return style.colour ? fmt::format("\x1b[{}m{}\x1b[0m", code, text) : text;
 }
 
-std::string owner_text(const report::Owner& owner) {
-    if (owner.pid == 0) return "-";
-    return fmt::format("{} (pid {}, uid {}) object {}", owner.command, owner.pid, owner.uid, owner.object);
-}
-
 std::string streams_text(const report::Device& device) {
     std::string text;
     for (const report::Stream& stream : device.streams)
         text += fmt::format("{}{}:{:04x}", text.empty() ? "" : " ", stream.unit, stream.id);
     return text.empty() ? "-" : text;
 }
-
-std::string range_text(std::uint64_t first, std::uint64_t last) { return fmt::format("{:#x}-{:#x}", first, last); }
 
 }  // namespace
 

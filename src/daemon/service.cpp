@@ -177,7 +177,7 @@ std::vector<std::string> Service::remarks(unsigned debug) const {
     return lines;
 }
 
-std::string Service::status_json() const {
+std::string Service::status_json(ClientId reader) const {
     report::Status status;
     status.platform = machine_.platform->name();
     status.generation = machine_.arena->generation();
@@ -185,7 +185,7 @@ std::string Service::status_json() const {
     const auto count = machine_.arena->count();
     status.table_bytes = count.total * memory::frame_bytes;
     status.table_bytes_used = (count.total - count.free) * memory::frame_bytes;
-    fill(status, *containment_);
+    fill(status, *containment_, containment_->identity(reader));
     for (std::size_t i = 0; i < outcomes_.size(); ++i) {
         const UnitOutcome& outcome = outcomes_[i];
         report::Unit& unit = status.units[i];
