@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/events.hpp"
+// Events: transgressions as lines, from now on, as any monitor gets them (libsmmu).
+#include "cli/subcommands.hpp"
 
 #include <fmt/format.h>
 #include <poll.h>
@@ -10,6 +11,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <memory>
 
 #include "report/status.hpp"
 #include "topology/device_id.hpp"
@@ -91,8 +93,8 @@ bool listen(bool follow, bool json) {
     }
 }
 
-}  // namespace
-
+// Prints what comes within a second, or for ever (`follow`: until a signal ends it; a service that restarts is met
+// again). False, with a sentence on standard error, when the service does not let this user listen.
 bool print_events(bool follow, bool json) {
     for (bool met = false;;) {
         if (smmu_init(0) == 0) {
@@ -106,6 +108,17 @@ bool print_events(bool follow, bool json) {
         }
         poll(nullptr, 0, patience_ms);
     }
+}
+
+}  // namespace
+
+void add_events(CLI::App& app, Invocation& invocation) {
+    CLI::App* events = app.add_subcommand("events", "transgressions, as they come in");
+    const auto follow = std::make_shared<bool>(false);
+    events->add_flag("-f,--follow", *follow, "wait for more, also across a restart of the service");
+    events->callback([&invocation, follow] {
+        invocation.run = [&invocation, follow] { return print_events(*follow, invocation.json) ? contained : failed; };
+    });
 }
 
 }  // namespace smmu::cli

@@ -4,20 +4,22 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "cli/phrases.hpp"
+
 namespace smmu::cli {
 
 std::string Table::text() const {
     std::vector<std::size_t> widths(rows_.front().size(), 0);
     for (const auto& row : rows_)
         for (std::size_t i = 0; i < row.size() && i < widths.size(); ++i)
-            widths[i] = std::max(widths[i], row[i].size());
+            widths[i] = std::max(widths[i], columns_of(row[i]));
 
     std::string text;
     for (const auto& row : rows_) {
         std::string line;
         for (std::size_t i = 0; i < row.size() && i < widths.size(); ++i) {
             line += row[i];
-            line.append(widths[i] - row[i].size() + 2, ' ');
+            line.append(widths[i] - columns_of(row[i]) + 2, ' ');
         }
         line.erase(line.find_last_not_of(' ') + 1);
         text += line + '\n';

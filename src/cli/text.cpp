@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/phrases.hpp"
 #include "cli/table.hpp"
 
 namespace smmu::cli {
@@ -13,19 +14,12 @@ std::string coloured(const std::string& text, const char* code, Style style) {
     return style.colour ? fmt::format("\x1b[{}m{}\x1b[0m", code, text) : text;
 }
 
-std::string owner_text(const report::Owner& owner) {
-    if (owner.pid == 0) return "-";
-    return fmt::format("{} (pid {}, uid {}) object {}", owner.command, owner.pid, owner.uid, owner.object);
-}
-
 std::string streams_text(const report::Device& device) {
     std::string text;
     for (const report::Stream& stream : device.streams)
         text += fmt::format("{}{}:{:04x}", text.empty() ? "" : " ", stream.unit, stream.id);
     return text.empty() ? "-" : text;
 }
-
-std::string range_text(std::uint64_t first, std::uint64_t last) { return fmt::format("{:#x}-{:#x}", first, last); }
 
 }  // namespace
 
@@ -48,19 +42,23 @@ std::string status_text(const report::Status& status, Style style) {
     return text;
 }
 
-std::string units_text(const report::Status& status, Style style, bool registers) {
+std::string units_text(const report::Status& status, Style style) {
     Table table({"UNIT", "STATE", "FOUND", "MODE", "TOOK", "PAUSE", "SPACES", "ORIGIN"});
     for (const report::Unit& unit : status.units)
         table.add({unit.name, unit.state, unit.found, unit.mode, fmt::format("{} us", unit.take_over_us),
                    fmt::format("{} us", unit.pause_us), fmt::format("{}/{}", unit.spaces, unit.spaces_possible),
                    unit.origin});
     std::string text = table.text();
-    for (const report::Unit& unit : status.units) {
+    for (const report::Unit& unit : status.units)
         if (!unit.problem.empty()) text += coloured(fmt::format("{}: {}", unit.name, unit.problem), "31", style) + '\n';
-        if (!registers) continue;
+    return text;
+}
+
+std::string registers_text(const report::Status& status, Style style) {
+    std::string text = units_text(status, style);
+    for (const report::Unit& unit : status.units)
         for (const report::NamedValue& value : unit.register_values)
             text += fmt::format("{}  {:<12} {:#x}\n", unit.name, value.name, value.value);
-    }
     return text;
 }
 

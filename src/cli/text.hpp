@@ -4,16 +4,14 @@
 
 #include <string>
 
+#include "cli/subcommand.hpp"
 #include "report/status.hpp"
 
 namespace smmu::cli {
 
-struct Style {
-    bool colour = false;  // NO_COLOR unset and the output is a terminal
-};
-
 std::string status_text(const report::Status& status, Style style);
-std::string units_text(const report::Status& status, Style style, bool registers);
+std::string units_text(const report::Status& status, Style style);
+std::string registers_text(const report::Status& status, Style style);
 std::string devices_text(const report::Status& status, Style style);
 std::string objects_text(const report::Status& status, Style style);
 std::string mappings_text(const report::Status& status, Style style);

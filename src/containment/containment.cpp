@@ -167,6 +167,14 @@ std::uint64_t Containment::refusals_seen() const {
     return state_->log.seen();
 }
 
+std::vector<Transgression> Containment::recent_transgressions() const {
+    return {state_->log.recent().begin(), state_->log.recent().end()};
+}
+
+const Identity& Containment::identity(ClientId client) const {
+    return state_->clients.find(client)->identity;
+}
+
 std::vector<Error> Containment::recheck() noexcept {
     return containment::recheck(*state_);
 }
@@ -177,11 +185,6 @@ Result<void> Containment::replace_topology(topology::Topology next, Gone gone) {
 
 Result<void> Containment::turn_off(UnitId unit) noexcept {
     return containment::turn_off(*state_, unit);
-}
-
-const Identity* Containment::identity(ClientId id) const {
-    const Client* client = state_->clients.find(id);
-    return client != nullptr ? &client->identity : nullptr;
 }
 
 void Containment::leave(bool keep_startup) noexcept {

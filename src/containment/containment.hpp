@@ -110,6 +110,7 @@ public:
     // made quiet and blocked and flushed before anything of it is let go.
     Result<ClientId> connect(Identity identity);
     void disconnect(ClientId client) noexcept;
+    const Identity& identity(ClientId client) const;
 
     Result<ObjectId> create_object(ClientId client, bool reserved_manual);
     Result<void> destroy_object(ClientId client, ObjectId object) noexcept;
@@ -131,6 +132,8 @@ public:
     // The last episodes, oldest first; how many refusals were ever attributed.
     std::vector<LossEpisode> loss_episodes() const;
     std::uint64_t refusals_seen() const;
+    // The last refusals of all devices, repeats counted, oldest first.
+    std::vector<Transgression> recent_transgressions() const;
     // Compares every unit that was taken over with what was written to it; one that changed is
     // hard-stopped and taken over again, one that is failed stays so. The sentences.
     std::vector<Error> recheck() noexcept;
@@ -150,8 +153,6 @@ public:
     // Views for status and for messages; valid until the next call that changes something.
     const topology::Topology& topology() const;
     const units::IommuUnit* unit(UnitId id) const;
-    // Who connected; nullptr when nobody did.
-    const Identity* identity(ClientId client) const;
     struct DeviceView {
         std::optional<ObjectId> object;
         pid_t owner_pid = 0;

@@ -80,6 +80,14 @@ Reader* TransgressionLog::open(ClientId client, ReaderScope scope) {
 
 void TransgressionLog::add(Transgression transgression, std::optional<ClientId> owner) {
     transgression.sequence = ++last_sequence_;
+    const auto repeat =
+        std::ranges::find_if(recent_, [&](const Transgression& t) { return is_repeat(t, transgression); });
+    if (repeat != recent_.end()) {
+        ++repeat->count;
+    } else {
+        if (recent_.size() == recent_kept) recent_.pop_front();
+        recent_.push_back(transgression);
+    }
     for (auto& [client, reader] : readers_)
         if (reader.scope() == ReaderScope::everything || owner == client) reader.put(transgression);
 }

@@ -48,6 +48,7 @@ private:
 class TransgressionLog {
 public:
     static constexpr std::size_t episodes_kept = 256;
+    static constexpr std::size_t recent_kept = 256;
 
     // nullptr when this client has one already.
     Reader* open(ClientId client, ReaderScope scope);
@@ -60,6 +61,7 @@ public:
 
     std::uint64_t seen() const { return last_sequence_; }
     const std::deque<LossEpisode>& episodes() const { return episodes_; }
+    const std::deque<Transgression>& recent() const { return recent_; }
 
 private:
     void add_episode(LossEpisode episode);
@@ -67,6 +69,7 @@ private:
     std::map<ClientId, ReaderQueue> readers_;
     std::uint64_t last_sequence_ = 0;
     std::deque<LossEpisode> episodes_;
+    std::deque<Transgression> recent_;  // ascending by the number of the first of the repeats
 };
 
 }  // namespace smmu::containment

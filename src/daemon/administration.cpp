@@ -39,7 +39,7 @@ Result<void> Session::administer(const protocol::Request& request, protocol::Des
     const auto body = protocol::body_as<protocol::AdministerRequest>(request.body);
     const auto* letters = static_cast<const char*>(static_cast<const void*>(request.payload.data()));
     const std::string_view unit(letters, request.payload.size());
-    const containment::Identity& who = *service_.containment().identity(*client_);
+    const containment::Identity& who = service_.containment().identity(*client_);
     if (!who.abilities.admin)
         return fail(EPERM, fmt::format("user {} is no administrator; configure `ability admin user:NAME`", who.uid));
     const Result<void> done = carry_out(service_, body.action, unit);

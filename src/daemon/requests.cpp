@@ -280,7 +280,7 @@ Result<void> Session::query(const Request& request, Descriptors&) {
     const auto body = body_as<protocol::QueryRequest>(request.body);
     if (body.view != protocol::View::status)
         return fail(ENOTSUP, "this service answers the view 'status', which holds everything");
-    const std::string text = service_.status_json();
+    const std::string text = service_.status_json(*client_);
     auto document = protocol::seal(std::as_bytes(std::span(text)));
     if (!document) return std::unexpected(protocol::to_error(document.error()));
     answer(protocol::Outcome{}, {}, document->get());

@@ -166,7 +166,7 @@ std::string Service::summary() const {
                        outside, milliseconds(start_time_));
 }
 
-std::string Service::status_json() const {
+std::string Service::status_json(ClientId reader) const {
     report::Status status;
     status.platform = machine_.platform->name();
     status.generation = machine_.arena->generation();
@@ -174,7 +174,7 @@ std::string Service::status_json() const {
     const auto count = machine_.arena->count();
     status.table_bytes = count.total * memory::frame_bytes;
     status.table_bytes_used = (count.total - count.free) * memory::frame_bytes;
-    fill(status, *containment_);
+    fill(status, *containment_, containment_->identity(reader));
     for (std::size_t i = 0; i < outcomes_.size(); ++i) {
         const UnitOutcome& outcome = outcomes_[i];
         report::Unit& unit = status.units[i];
@@ -211,7 +211,7 @@ void Service::leave() noexcept {
 Result<void> Service::reload() {
     const auto refused = [](const std::string& text) { return fail(EINVAL, "nothing has changed: " + text); };
     auto next = source_.read();
-    if (!next) return refused(next.error().text);
+    if (!next) return fail(EINVAL, "nothing has changed, " + next.error().text);
     if (const auto possible = can_become(configuration_, *next); !possible) return refused(possible.error().text);
     auto people = people_.resolve_again(*next);
     if (!people) return refused(people.error().text);

@@ -44,7 +44,7 @@ public:
     // What is worth knowing after the start: findings; with `debug` 1 also notes and the units' modes; with 2 each device
     // with its streams.
     std::vector<std::string> remarks(unsigned debug) const;
-    std::string status_json() const;
+    std::string status_json(ClientId reader) const;
 
     // Fetches refusals and does what time brings. True: there is more to fetch.
     bool look_for_refusals() noexcept;

@@ -65,6 +65,7 @@ report::Unit unit_of(const topology::Unit& described, const units::IommuUnit* dr
     unit.kind = topology::name(described.kind);
     unit.registers = fmt::format("{:#x}-{:#x}", described.registers.first.value, described.registers.last.value);
     unit.origin = described.origin.text;
+    unit.segment = described.segment;
     unit.state = "not programmed";
     if (driver == nullptr) return unit;
     const units::UnitReport said = driver->report();
@@ -91,11 +92,16 @@ report::Device device_of(const topology::Topology& topology, const topology::Dev
     device.description = described.description;
     device.origin = described.origin.text;
     device.state = text_of(view.state);
+    device.intent = described.host ? "host" : described.blocked ? "blocked" : "";
     device.is_bridge = described.is_bridge;
+    device.secondary = described.secondary;
+    device.subordinate = described.subordinate;
     device.group = raw(described.group);
     device.refused = view.refused;
     for (const topology::Stream& stream : described.streams)
-        device.streams.push_back({topology.unit(stream.unit).name, raw(stream.id)});
+        device.streams.push_back({topology.unit(stream.unit).name, raw(stream.id), stream.origin.text});
+    for (const PhysRange& range : described.registers)
+        device.registers.push_back({range.first.value, range.last.value});
     for (const topology::Grant& grant : described.grants)
         device.grants.push_back({text_of(grant.kind), grant.range.first.value, grant.range.last.value,
                                  letters(grant.access), grant.honoured, grant.origin.text});
@@ -118,9 +124,39 @@ report::Object object_of(const topology::Topology& topology, const containment::
     return object;
 }
 
+report::Event event_of(const topology::Topology& topology, const containment::Transgression& from) {
+    report::Event event;
+    event.sequence = from.sequence;
+    event.time_us = std::uint64_t(from.time.time_since_epoch().count()) / 1000;
+    event.unit = topology.unit(from.unit).name;
+    event.device = from.device ? topology::to_string(topology.device(*from.device).id) : "-";
+    event.access = letters(from.access);
+    event.cause = containment::name(from.cause);
+    event.stream = raw(from.stream);
+    event.address = from.address.value;
+    event.address_known = from.address_known;
+    event.count = from.count;
+    event.since_removal_us = std::uint64_t(from.since_removal.count()) / 1000;
+    event.owner = {from.owner_pid, from.owner_uid, "", raw(from.owner_object)};
+    event.raw.assign(from.raw.begin(), from.raw.end());
+    return event;
+}
+
+void fill_machine(report::Status& status, const topology::Topology& topology) {
+    for (const topology::Finding& finding : topology.findings)
+        status.findings.push_back({finding.id, text_of(finding.severity), finding.origin.text, finding.text});
+    for (std::uint32_t i = 0; i < topology.groups.size(); ++i)
+        status.groups.push_back({i, topology.groups[i].reason});
+    for (const topology::Protected& part : topology.protected_memory)
+        status.protected_memory.push_back({part.range.first.value, part.range.last.value, part.what});
+    for (const topology::Superseded& lost : topology.superseded)
+        status.superseded.push_back(
+            {topology::to_string(lost.device), lost.fact, lost.origin.text, lost.by.text});
+}
+
 }  // namespace
 
-void fill(report::Status& status, const containment::Containment& containment) {
+void fill(report::Status& status, const containment::Containment& containment, const containment::Identity& reader) {
     const topology::Topology& topology = containment.topology();
     status.version = version;
     status.transgressions = containment.refusals_seen();
@@ -134,8 +170,10 @@ void fill(report::Status& status, const containment::Containment& containment) {
     for (std::uint32_t i = 0; i < topology.devices.size(); ++i)
         status.devices.push_back(device_of(topology, topology.devices[i], containment.view(DeviceIndex(i))));
     for (const auto& object : containment.objects()) status.objects.push_back(object_of(topology, object));
-    for (const topology::Finding& finding : topology.findings)
-        status.findings.push_back({finding.id, text_of(finding.severity), finding.origin.text, finding.text});
+    for (const auto& refusal : containment.recent_transgressions())
+        if (reader.abilities.monitor || (refusal.owner_pid != 0 && refusal.owner_uid == reader.uid))
+            status.refusals.push_back(event_of(topology, refusal));
+    fill_machine(status, topology);
 }
 
 }  // namespace smmu::daemon

@@ -7,7 +7,8 @@
 
 namespace smmu::daemon {
 
-// Version, units (in the order of their ids), devices, objects with their grants, findings and counts.
-void fill(report::Status& status, const containment::Containment& containment);
+// Version, units (in the order of their ids), devices, objects with their grants, the last refusals, findings and counts.
+// `reader`: who asks. Without the ability monitor it sees the refusals of its own user's devices only.
+void fill(report::Status& status, const containment::Containment& containment, const containment::Identity& reader);
 
 }  // namespace smmu::daemon

@@ -17,12 +17,6 @@ std::uint64_t opened_by_firmware(const Status& status) {
     return bytes;
 }
 
-std::string amount(std::uint64_t bytes) {
-    if (bytes >= 1 << 20) return fmt::format("{} MiB", bytes >> 20);
-    if (bytes >= 1 << 10) return fmt::format("{} KiB", bytes >> 10);
-    return fmt::format("{} bytes", bytes);
-}
-
 auto units_in_state(const Status& status, const char* state) {
     return std::ranges::count(status.units, std::string(state), &Unit::state);
 }
@@ -31,6 +25,13 @@ auto units_that_count(const Status& status) {
 }
 
 }  // namespace
+
+std::string amount(std::uint64_t bytes) {
+    if (bytes >= 1 << 30 && bytes % (1 << 30) == 0) return fmt::format("{} GiB", bytes >> 30);
+    if (bytes >= 1 << 20) return fmt::format("{} MiB", bytes >> 20);
+    if (bytes >= 1 << 10) return fmt::format("{} KiB", bytes >> 10);
+    return fmt::format("{} bytes", bytes);
+}
 
 bool all_contained(const Status& status) {
     return units_in_state(status, "contained") == units_that_count(status);

@@ -9,21 +9,27 @@ using nlohmann::json;
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Owner, pid, uid, command, object)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(NamedValue, name, value)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Unit, name, kind, registers, origin, state, version, mode, found, problem,
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Unit, name, kind, registers, origin, segment, state, version, mode, found, problem,
                                    interrupts_remapped, take_over_us, pause_us, spaces, spaces_possible,
                                    commands, flushes, register_values)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Stream, unit, id)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Range, first, last)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Stream, unit, id, origin)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(FirmwareGrant, kind, first, last, access, honoured, origin)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Device, id, qnx_id, description, origin, state, is_bridge, group, streams,
-                                   grants, owner, refused)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Device, id, qnx_id, description, origin, state, intent, is_bridge,
+                                                secondary, subordinate, group, streams, registers, grants, owner,
+                                                refused)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Mapping, first, last, physical, access, by_fd)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Object, id, owner, devices, mappings, exposed_by_rounding, table_frames)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Finding, id, severity, origin, text)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Status, version, platform, generation, start_us, interrupts_forgeable,
-                                   table_bytes, table_bytes_used, transgressions, lost_by_hardware, units,
-                                   devices, objects, findings)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Event, sequence, time_us, unit, device, access, cause, stream, address, count,
-                                   since_removal_us, owner, raw)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Group, id, reason)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Protected, first, last, what)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Superseded, device, fact, origin, by)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Event, sequence, time_us, unit, device, access, cause, stream, address, address_known,
+                                   count, since_removal_us, owner, raw)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Status, version, platform, generation, start_us, interrupts_forgeable,
+                                                table_bytes, table_bytes_used, transgressions, lost_by_hardware, units,
+                                                devices, objects, findings, groups, protected_memory, superseded,
+                                                refusals)
 
 namespace {
 constexpr int schema = 1;
@@ -48,6 +54,7 @@ bool from_json(const std::string& text, Status& status, std::string& why) {
             why = "it is of another version of the service";
             return false;
         }
+        for (const char* needed : {"units", "devices", "objects"}) (void)document.at(needed);
         status = document.get<Status>();
         return true;
     } catch (const json::exception& error) {

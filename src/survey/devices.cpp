@@ -57,6 +57,8 @@ void Draft::add_pci_devices() {
         device.registers = function.registers;
         device.interrupts_by_message = function.message_interrupts;
         device.is_bridge = function.is_bridge || (function.class_code >> 16) == 0x06;
+        device.secondary = function.secondary;
+        device.subordinate = function.subordinate;
         device.origin = {"PCI " + to_string(function.address)};
         topology_.devices.push_back(std::move(device));
     }

@@ -70,6 +70,7 @@ struct Device {
     GroupId group{};
     bool interrupts_by_message = false;  // has MSI or MSI-X
     bool is_bridge = false;              // a bridge or port: does no DMA of its own for a driver
+    std::uint8_t secondary = 0, subordinate = 0;  // of a bridge: the buses behind it; 0: none
     bool host = false;                   // configuration: the host's kernel drives it
     bool blocked = false;                // configuration: refusing is intended
     bool gone = false;                   // was there once; keeps its streams, which refuse

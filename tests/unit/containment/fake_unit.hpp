@@ -125,7 +125,7 @@ public:
         return {};
     }
     Result<void> block(StreamId stream, units::Recording recording) noexcept override {
-        if (!streams.contains(stream)) return fail(EINVAL, "unknown stream (test)");
+        if (!streams.contains(stream) && machine_.fails_now()) return fail(ENOMEM, "no place (test)");
         if (auto fine = confirm(); !fine) return fine;
         if (bug != Bug::ignores_block) streams[stream] = nullptr;
         note(stream, recording);
@@ -154,7 +154,7 @@ public:
         return drained;
     }
     Result<void> turn_off() noexcept override {
-        state_now = units::UnitState::untouched;
+        state_ = units::UnitState::untouched;
         return {};
     }
     Result<void> leave(units::Kept kept) noexcept override {

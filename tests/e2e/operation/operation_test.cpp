@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+// Operation: what an administrator does with a service: check, reload, trial, release, safe state, stop.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <pty.h>
+
+#include "tests/e2e/machine_room.hpp"
+
+namespace smmu::test {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr std::uint64_t window = memory_base, other = memory_base + 4 * page;
+
+class Operation : public testing::Test {
+protected:
+    void SetUp() override {
+        auto opened = MachineRoom::open();
+        ASSERT_TRUE(opened) << opened.error().text;
+        room_ = std::move(*opened);
+    }
+    MachineRoom& room() { return *room_; }
+    std::string configure(const std::string& lines) {
+        const std::string path = room().board().directory() + "/board.smmu";
+        std::ofstream(path) << "smmu vtd\n" << lines;
+        return path;
+    }
+    Ran service(const std::vector<std::string>& words) {
+        return run(room().board(), "smmuman", Service::words(room().board(), words));
+    }
+    Ran ctl(const std::vector<std::string>& words) {
+        std::vector<std::string> all{"--socket", Service::socket(room().board())};
+        all.insert(all.end(), words.begin(), words.end());
+        return run(room().board(), "smmuctl", all);
+    }
+    bool translating() {
+        return (room().link().read(q35::vtd_registers.first + 0x1c, 4) >> 31 & 1) != 0;
+    }
+    static std::string startup_line(std::uint64_t at, const char* device = "pci:0:3.0") {
+        return fmt::format("allow set{0:x} {0:x},4K\ndevice {1} set{0:x}\n", at, device);
+    }
+
+private:
+    std::unique_ptr<MachineRoom> room_;
+};
+
+TEST_F(Operation, ACheckTouchesNothingAndItsOutputIsAConfiguration) {
+    const std::string path = configure(startup_line(window));
+    const auto before = room().link().read(q35::vtd_registers.first + 0x1c, 4);
+    const Ran ran = service({"--check", "@" + path});
+    EXPECT_EQ(ran.status, 0) << ran.output;
+    EXPECT_THAT(ran.output, HasSubstr("device 0000:00:03.0 use vtd@fed90000"));
+    EXPECT_EQ(room().link().read(q35::vtd_registers.first + 0x1c, 4), before);
+    EXPECT_TRUE(room().writes(room().a(), other)) << "the unit was switched on";
+
+    const std::string pasted = room().board().directory() + "/pasted.smmu";
+    std::ofstream(pasted) << ran.output;
+    const Ran again = service({"--check", "@" + pasted});
+    EXPECT_EQ(again.status, 0) << again.output;
+    EXPECT_THAT(again.output, HasSubstr("device 0000:00:03.0 use vtd@fed90000"));
+    ASSERT_TRUE(room().start_service({"@" + pasted}));
+    EXPECT_FALSE(room().writes(room().a(), window));
+}
+
+TEST_F(Operation, ACheckSaysWhatIsWrongByItsExitStatus) {
+    const Ran ran = service({"--check", "smmu", "vtd", "device", "pci:0:3.0", "use", "nosuchunit"});
+    EXPECT_EQ(ran.status, 2);
+    EXPECT_THAT(ran.output, HasSubstr("# error unit-unknown"));
+    EXPECT_EQ(service({"--check", "smmu", "nosuch"}).status, 2);
+    EXPECT_EQ(service({"--check", "--tables", "/nonexistent", "smmu", "vtd"}).status, 2);
+}
+
+TEST_F(Operation, AnUnknownOptionAndTwoTasksAreRefused) {
+    EXPECT_EQ(service({"--chek"}).status, 2);
+    EXPECT_EQ(service({"--check", "--safe-state"}).status, 2);
+    EXPECT_EQ(service({"--tables"}).status, 2);
+}
+
+TEST_F(Operation, AReloadOpensAndClosesWhatNobodyHolds) {
+    const std::string path = configure(startup_line(window));
+    ASSERT_TRUE(room().start_service({"@" + path}));
+    EXPECT_TRUE(room().writes(room().a(), window));
+    EXPECT_FALSE(room().writes(room().a(), other));
+
+    configure(startup_line(other) + startup_line(window, "pci:0:4.0"));
+    const Ran ran = ctl({"reload"});
+    EXPECT_EQ(ran.status, 0) << ran.output;
+    EXPECT_FALSE(room().writes(room().a(), window)) << "what the configuration no longer says is open";
+    EXPECT_TRUE(room().writes(room().a(), other));
+    EXPECT_TRUE(room().writes(room().b(), window));
+    EXPECT_FALSE(room().writes(room().b(), other));
+}
+
+TEST_F(Operation, AReloadBySignalIsTheSame) {
+    const std::string path = configure("");
+    ASSERT_TRUE(room().start_service({"@" + path}));
+    EXPECT_FALSE(room().writes(room().a(), window));
+    configure(startup_line(window));
+    ASSERT_EQ(kill(room().service().pid(), SIGHUP), 0);
+    EXPECT_TRUE(eventually([&] { return room().service().said().find("reload: done") != std::string::npos; }));
+    EXPECT_TRUE(room().writes(room().a(), window));
+}
+
+TEST_F(Operation, AReloadIsAllOrNothing) {
+    const std::string path = configure(startup_line(window));
+    ASSERT_TRUE(room().start_service({"@" + path}));
+    const std::vector<std::pair<std::string, std::string>> mistakes = {
+        {startup_line(other) + "devise pci:0:4.0\n", "board.smmu:4:8"},
+        {startup_line(other) + "device pci:0:4.0 use nosuchunit\n", "nosuchunit"},
+        {startup_line(other) + "tables 16M\n", "`tables` cannot change"},
+        {startup_line(other) + "ability attach user:nosuchuser\n", "nosuchuser"}};
+    for (const auto& [lines, sentence] : mistakes) {
+        configure(lines);
+        const Ran ran = ctl({"reload"});
+        EXPECT_EQ(ran.status, 2);
+        EXPECT_THAT(ran.output, HasSubstr("nothing has changed"));
+        EXPECT_THAT(ran.output, HasSubstr(sentence));
+        EXPECT_TRUE(room().writes(room().a(), window));
+        EXPECT_FALSE(room().writes(room().a(), other));
+    }
+}
+
+TEST_F(Operation, AReloadNeitherWidensNorNarrowsWhatAClientHolds) {
+    const std::string path = configure("");
+    ASSERT_TRUE(room().start_service({"@" + path}));
+    ClientProcess driver = room().driver();
+    const Object object = driver.create();
+    ASSERT_TRUE(driver.add(object, q35::edu_b).done());
+    ASSERT_TRUE(driver.map(object, window, page, rw).done());
+
+    configure(startup_line(other, "pci:0:4.0"));
+    const Ran widening = ctl({"reload"});
+    EXPECT_EQ(widening.status, 2);
+    EXPECT_THAT(widening.output, HasSubstr("0000:00:04.0"));
+    EXPECT_THAT(widening.output, HasSubstr(fmt::format("pid {}", driver.pid())));
+    EXPECT_FALSE(room().writes(room().b(), other));
+    configure("device pci:0:4.0 blocked\n");
+    EXPECT_EQ(ctl({"reload"}).status, 2);
+    EXPECT_TRUE(room().writes(room().b(), window));
+
+    configure(startup_line(other));  // another device's
+    EXPECT_EQ(ctl({"reload"}).status, 0);
+    EXPECT_TRUE(room().writes(room().b(), window));
+    EXPECT_TRUE(room().writes(room().a(), other));
+}
+
+TEST_F(Operation, OnlyAdministratorsAdminister) {
+    const std::string path = configure("ability attach user:nobody\n");
+    ASSERT_TRUE(room().start_service({"@" + path}));
+    ClientProcess driver = room().driver(ClientProcess::nobody);
+    const Answer answer = driver.run([] {
+        const pid_t child = fork();
+        if (child == 0) {
+            execl(SMMU_BINARY_DIR "/bin/smmuctl", "smmuctl", "reload", nullptr);
+            _exit(127);
+        }
+        int status = 0;
+        waitpid(child, &status, 0);
+        return long{WEXITSTATUS(status)};
+    });
+    EXPECT_EQ(answer.value, 2);
+}
+
+TEST_F(Operation, ATrialThatNobodyConfirmsIsTakenBack) {
+    ASSERT_TRUE(room().start_service({"smmu", "vtd", "trial", "1"}));
+    EXPECT_TRUE(translating());
+    EXPECT_FALSE(room().writes(room().a(), window));
+    EXPECT_EQ(room().service().wait_for_end(), 4);
+    EXPECT_THAT(room().service().said(), HasSubstr("trial was not confirmed"));
+    EXPECT_FALSE(translating());
+    EXPECT_TRUE(room().writes(room().a(), window));
+}
+
+TEST_F(Operation, AConfirmedTrialStays) {
+    ASSERT_TRUE(room().start_service({"smmu", "vtd", "trial", "2"}));
+    EXPECT_EQ(ctl({"confirm"}).status, 0);
+    EXPECT_EQ(ctl({"confirm"}).status, 2);
+    usleep(2'500'000);
+    EXPECT_TRUE(room().service().alive());
+    EXPECT_FALSE(room().writes(room().a(), window));
+}
+
+TEST_F(Operation, ATrialIsRefusedWhereAUnitTranslatesAlready) {
+    ASSERT_TRUE(room().start_service());
+    room().service().end(SIGKILL);
+    const Ran ran = service({"smmu", "vtd", "trial", "5"});
+    EXPECT_EQ(ran.status, 2) << ran.output;
+    EXPECT_TRUE(translating());
+    EXPECT_FALSE(room().writes(room().a(), window));
+}
+
+TEST_F(Operation, SafeStateBlocksWhatClientsLeft) {
+    const std::string path = configure(startup_line(other));
+    ASSERT_TRUE(room().start_service({"@" + path}));
+    ClientProcess driver = room().driver();
+    const Object object = driver.create();
+    ASSERT_TRUE(driver.add(object, q35::edu_b).done());
+    ASSERT_TRUE(driver.map(object, window, page, rw).done());
+    EXPECT_EQ(service({"--safe-state", "@" + path}).status, 3) << "a service runs";
+    room().service().end(SIGKILL);
+    EXPECT_TRUE(room().writes(room().b(), window)) << "hardware goes on with what it was given";
+
+    const Ran ran = service({"--safe-state", "@" + path});
+    EXPECT_EQ(ran.status, 0) << ran.output;
+    EXPECT_FALSE(room().writes(room().b(), window));
+    EXPECT_TRUE(room().writes(room().a(), other)) << "startup mappings stay";
+    EXPECT_EQ(service({"--safe-state", "exit", "block", "@" + path}).status, 0);
+    EXPECT_FALSE(room().writes(room().a(), other));
+}
+
+TEST_F(Operation, SafeStateOfAMachineThatNobodyContainedChangesNothing) {
+    const Ran ran = service({"--safe-state", "smmu", "vtd"});
+    EXPECT_EQ(ran.status, 0) << ran.output;
+    EXPECT_FALSE(translating());
+}
+
+TEST_F(Operation, AnOrderlyStopLeavesStartupMappingsOrNothing) {
+    const std::string path = configure(startup_line(other));
+    for (const bool block : {false, true}) {
+        ASSERT_TRUE(room().start_service(block ? std::vector<std::string>{"exit", "block", "@" + path}
+                                               : std::vector<std::string>{"@" + path}));
+        EXPECT_TRUE(room().writes(room().a(), other));
+        EXPECT_EQ(room().service().end(SIGTERM), 0);
+        EXPECT_TRUE(translating());
+        EXPECT_EQ(room().writes(room().a(), other), !block);
+        EXPECT_FALSE(room().writes(room().b(), other));
+    }
+}
+
+// `typed` goes to smmuctl's terminal.
+int release_at_a_terminal(const std::string& socket, const std::string& typed) {
+    int terminal = -1;
+    const pid_t child = forkpty(&terminal, nullptr, nullptr, nullptr);
+    if (child == 0) {
+        execl(SMMU_BINARY_DIR "/bin/smmuctl", "smmuctl", "--socket", socket.c_str(), "release", "vtd@fed90000", "--open",
+              nullptr);
+        _exit(127);
+    }
+    const UniqueFd owned(terminal);
+    const std::string line = typed + "\n";
+    if (write(terminal, line.data(), line.size()) != ssize_t(line.size())) return -1;
+    int status = 0;
+    for (const Instant end = std::chrono::steady_clock::now() + patience; waitpid(child, &status, WNOHANG) == 0;) {
+        if (std::chrono::steady_clock::now() > end) kill(child, SIGKILL);
+        usleep(2000);
+    }
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+TEST_F(Operation, AUnitIsReleasedOnlyByAPersonAtATerminal) {
+    ASSERT_TRUE(room().start_service());
+    const std::string socket = Service::socket(room().board());
+    EXPECT_EQ(ctl({"release", "vtd@fed90000"}).status, 2);
+    EXPECT_EQ(ctl({"release", "vtd@fed90000", "--open"}).status, 2) << "no terminal";
+    EXPECT_EQ(release_at_a_terminal(socket, "yes"), 2);
+    EXPECT_TRUE(translating());
+    {
+        ClientProcess driver = room().driver();
+        const Object object = driver.create();
+        ASSERT_TRUE(driver.add(object, q35::edu_b).done());
+        EXPECT_EQ(release_at_a_terminal(socket, "vtd@fed90000"), 2) << "a client has a device behind it";
+        EXPECT_TRUE(translating());
+    }
+    ASSERT_TRUE(eventually([&] { return room().status().objects.empty(); }));
+    EXPECT_EQ(release_at_a_terminal(socket, "vtd@fed90000"), 0);
+    EXPECT_FALSE(translating());
+    const report::Status status = room().status();
+    EXPECT_EQ(status.units.front().state, "released");
+    EXPECT_FALSE(report::all_contained(status));
+    EXPECT_THAT(room().service().said(), HasSubstr("the unit is OFF"));
+    usleep(1'500'000);  // a recheck goes by
+    EXPECT_TRUE(room().service().alive()) << room().service().said();
+    EXPECT_EQ(room().service().end(SIGTERM), 0);
+    EXPECT_FALSE(translating());
+    ASSERT_TRUE(room().start_service());
+    EXPECT_FALSE(room().writes(room().a(), window));
+}
+
+}  // namespace
+}  // namespace smmu::test
