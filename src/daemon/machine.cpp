@@ -45,21 +45,8 @@ Started<std::unique_ptr<memory::Arena>> open_arena(const Machine& machine) {
     return std::move(*arena);
 }
 
-// A table that cannot be trusted is the survey's to report; here it only means that there are no windows.
-std::vector<platform::EcamWindow> windows_of(const std::vector<platform::RawTable>& tables) {
-    std::vector<platform::EcamWindow> windows;
-    for (const platform::RawTable& table : tables) {
-        if (table.name != "MCFG") continue;
-        const auto mcfg = firmware::parse_mcfg(table.bytes);
-        if (!mcfg) continue;
-        for (const firmware::ConfigWindow& window : mcfg->windows)
-            windows.push_back({window.base.value, window.segment, window.first_bus, window.last_bus});
-    }
-    return windows;
-}
-
 Started<void> look_at_pci(Machine& machine) {
-    const auto windows = windows_of(machine.tables);
+    const auto windows = machine.config_windows();
     if (!machine.pci_config) {
         auto config = machine.platform->pci_config(windows);
         if (!config) return stop_for(config.error());
@@ -109,6 +96,19 @@ topology::Topology Machine::survey(const config::Configuration& configuration) c
     if (table_memory) input.table_memory.push_back(table_memory->range);
     for (const platform::RawTable& table : tables) input.tables.push_back({table.name, table.bytes});
     return survey::survey(input);
+}
+
+// A table that cannot be trusted is the survey's to report; here it only means that there are no windows.
+std::vector<platform::EcamWindow> Machine::config_windows() const {
+    std::vector<platform::EcamWindow> windows;
+    for (const platform::RawTable& table : tables) {
+        if (table.name != "MCFG") continue;
+        const auto mcfg = firmware::parse_mcfg(table.bytes);
+        if (!mcfg) continue;
+        for (const firmware::ConfigWindow& window : mcfg->windows)
+            windows.push_back({window.base.value, window.segment, window.first_bus, window.last_bus});
+    }
+    return windows;
 }
 
 Started<void> Machine::look_at_pci_again() {

@@ -35,6 +35,8 @@ struct Machine {
     topology::Topology survey(const config::Configuration& configuration) const;
     // Reads PCI's functions again, as they are now, and sets their access control.
     Started<void> look_at_pci_again();
+    // Where configuration space is, as firmware says.
+    std::vector<platform::EcamWindow> config_windows() const;
 };
 
 // Learns everything and changes nothing: reads only. No table memory and no arena. `tables_folder`: firmware tables

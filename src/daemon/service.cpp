@@ -32,6 +32,7 @@ Service::Service(ConfigurationSource source, config::Configuration configuration
     : source_(std::move(source)), configuration_(std::move(configuration)), people_(std::move(people)), clock_(clock),
       instance_(random_instance()), machine_(std::move(machine)) {
     devices_ = std::make_unique<PciDevices>(*machine_.pci_config, clock_);
+    rescan_ = std::make_unique<pci::Rescan>(*machine_.pci_config, machine_.config_windows());
 }
 
 Service::~Service() = default;
@@ -197,11 +198,37 @@ bool Service::look_for_refusals() noexcept {
 std::optional<Service::Change> Service::recheck() noexcept {
     std::string changes;
     for (const Error& change : containment_->recheck()) changes += "\n  " + change.text;
+    for (const std::string& change : pci::put_gate_back(*machine_.pci_config, machine_.pci)) changes += "\n  " + change;
+    if (const auto change = follow_devices()) changes += "\n  " + *change;
     if (changes.empty()) return std::nullopt;
     const bool contained = std::ranges::none_of(outcomes_, [](const UnitOutcome& outcome) {
         return outcome.programmed && outcome.driver->state() != units::UnitState::containing;
     });
-    return Change{contained, "a unit was no longer what had been written to it:" + changes};
+    return Change{contained, "the machine is no longer what it was:" + changes};
+}
+
+// Functions that appear join blocked; what has vanished refuses, and its owner is told.
+std::optional<std::string> Service::follow_devices() {
+    if (devices_->resetting_any()) return std::nullopt;
+    if (!rescan_->look(machine_.pci) && unfollowed_.empty()) return std::nullopt;
+    const std::string before = std::exchange(unfollowed_, {});
+    auto said = take_in_devices();
+    if (said && *said == before) return std::nullopt;  // tried again, in vain
+    return said;
+}
+
+std::optional<std::string> Service::take_in_devices() {
+    if (const auto looked = machine_.look_at_pci_again(); !looked) return unfollowed_ = looked.error().text;
+    const auto count = [](const topology::Topology& topology) {
+        return std::ranges::count(topology.devices, false, &topology::Device::gone);
+    };
+    const auto before = count(containment_->topology());
+    const auto replaced =
+        containment_->replace_topology(machine_.survey(configuration_), containment::Containment::Gone::let_go);
+    if (!replaced)
+        return unfollowed_ = "PCI functions came or went, which cannot be followed now: " + replaced.error().text;
+    machine_.topology = containment_->topology();
+    return fmt::format("PCI functions came or went: {} devices before, {} now", before, count(machine_.topology));
 }
 
 void Service::leave() noexcept {

@@ -16,6 +16,7 @@
 #include "daemon/machine.hpp"
 #include "daemon/pci_devices.hpp"
 #include "daemon/people.hpp"
+#include "pci/rescan.hpp"
 #include "protocol/peer.hpp"
 
 namespace smmu::daemon {
@@ -90,6 +91,8 @@ private:
     void take_units_over();
     void retire_earlier_generations();
     Started<void> judge();
+    std::optional<std::string> follow_devices();
+    std::optional<std::string> take_in_devices();
     void quieten_behind(UnitId unit);
     void add_unit(std::vector<std::string>& lines, const topology::Unit& unit, const UnitOutcome& outcome,
                   unsigned debug) const;
@@ -103,9 +106,11 @@ private:
     Nanoseconds start_time_{};
     std::uint64_t instance_ = 0;
     bool on_trial_ = false;
+    std::string unfollowed_;  // why functions that came or went are not in the topology yet; empty: they are
     Machine machine_;
     memory::Account own_tables_;
     std::unique_ptr<PciDevices> devices_;
+    std::unique_ptr<pci::Rescan> rescan_;
     std::vector<UnitOutcome> outcomes_;  // index = UnitId
     std::unique_ptr<containment::Containment> containment_;
 };

@@ -40,6 +40,7 @@ enum class Capability : std::uint8_t {
 };
 enum class ExtendedCapability : std::uint16_t {
     access_control = 0x0d,
+    alternative_routing = 0x0e,
     ats = 0x0f,
     page_request = 0x13,
     pasid = 0x1b

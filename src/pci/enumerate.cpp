@@ -29,6 +29,7 @@ public:
 private:
     void probe(std::span<const platform::PciFunction> slots);
     void take(const PciAddress& address);
+    void follow_chains();
     void check_bridges();
     void bound_registers();
     std::uint64_t last_of(const FunctionFacts& facts, const Bar& bar,
@@ -88,6 +89,28 @@ void Enumeration::take(const PciAddress& address) {
         return;
     }
     if (auto facts = read_function(config_, address)) facts_.push_back(std::move(*facts));
+}
+
+// The functions beyond the first eight of a device with alternative routing. Numbers go up along the chain, so that one
+// that leads back ends.
+void Enumeration::follow_chains() {
+    for (std::size_t i = 0; i < facts_.size(); ++i) {
+        const FunctionFacts& facts = facts_[i];
+        const std::uint8_t next = facts.next_function;
+        const PciAddress& address = facts.function.address;
+        if (next <= address.devfn()) continue;
+        const PciAddress following{address.segment, address.bus, std::uint8_t(next >> 3), std::uint8_t(next & 7)};
+        facts_[i].function.alternative_routing = true;
+        const auto known = std::ranges::find(
+            facts_, following, [](const FunctionFacts& other) { return other.function.address; });
+        if (known == facts_.end()) {
+            const std::size_t before = facts_.size();
+            take(following);
+            if (facts_.size() != before) facts_.back().function.alternative_routing = true;
+        } else {
+            known->function.alternative_routing = true;
+        }
+    }
 }
 
 // Bus numbers of bridges are foreign data. One that does not lead strictly down leads nowhere for
@@ -154,6 +177,7 @@ void Enumeration::bound_registers() {
 }
 
 topology::PciTree Enumeration::finish() {
+    follow_chains();
     std::ranges::sort(facts_, {},
                       [](const FunctionFacts& facts) { return facts.function.address; });
     const auto repeated = std::ranges::unique(

@@ -21,7 +21,8 @@ topology::PcieType pcie_type(std::uint32_t value) {
     return topology::PcieType(type);
 }
 
-void read_capabilities(platform::PciConfig& config, const Header& header, PciFunction& function) {
+void read_capabilities(platform::PciConfig& config, const Header& header, FunctionFacts& facts) {
+    PciFunction& function = facts.function;
     const auto at = function_at(function.address);
     for_each_capability(header, [&](std::uint8_t id, std::uint16_t where) {
         switch (Capability(id)) {
@@ -49,6 +50,10 @@ void read_capabilities(platform::PciConfig& config, const Header& header, PciFun
         switch (ExtendedCapability(id)) {
             case ExtendedCapability::access_control:
                 function.access_control.offset = where;
+                break;
+            case ExtendedCapability::alternative_routing:
+                // ARI Capability, bits 15:8: the next function.
+                facts.next_function = std::uint8_t(config.read32(at, std::uint16_t(where + 4)) >> 8);
                 break;
             case ExtendedCapability::ats:
                 function.ats.offset = where;
@@ -159,7 +164,7 @@ std::optional<FunctionFacts> read_function(platform::PciConfig& config,
         function.secondary = std::uint8_t(header[offset::bus_numbers / 4] >> 8);
         function.subordinate = std::uint8_t(header[offset::bus_numbers / 4] >> 16);
     }
-    read_capabilities(config, header, function);
+    read_capabilities(config, header, facts);
     take_command(header[offset::command / 4], function);
     read_enables(config, function);
     if ((header_type & 0x7f) <= 1) facts.bars = read_bars(header, function.is_bridge);

@@ -28,6 +28,8 @@ struct FunctionFacts {
     topology::PciFunction function;
     std::vector<Bar> bars;
     std::vector<BridgeWindow> windows;
+    // With alternative routing (ARI) the functions of a device are a chain; 0 ends it.
+    std::uint8_t next_function = 0;
 };
 
 // Nothing when no function answers there.

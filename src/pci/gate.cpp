@@ -79,6 +79,26 @@ void gate(platform::PciConfig& config, PciTree& tree) {
     tree.gated = true;
 }
 
+std::vector<std::string> put_gate_back(platform::PciConfig& config, const PciTree& tree) {
+    std::vector<PciFunction> now = tree.functions;
+    read_back(config, now);
+    const auto holds = [](const PciFunction& was, const PciFunction& is) {
+        return (was.access_control.enabled & ~is.access_control.enabled) == 0 && was.ats.enabled == is.ats.enabled &&
+               was.page_request.enabled == is.page_request.enabled && was.pasid.enabled == is.pasid.enabled;
+    };
+    std::vector<std::string> changes;
+    for (std::size_t i = 0; i < now.size(); ++i) {
+        if (holds(tree.functions[i], now[i]) || config.read32(function_at(now[i].address), offset::id) == absent) continue;
+        set_access_control(config, now[i]);
+        stop_translation_services(config, now[i]);
+        read_back(config, std::span(&now[i], 1));
+        changes.push_back(fmt::format("PCI {}: its access control or translation services were changed behind the service's "
+                                      "back; {}", to_string(now[i].address),
+                                      holds(tree.functions[i], now[i]) ? "they were put back" : "they CANNOT be put back"));
+    }
+    return changes;
+}
+
 bool bus_master_off(platform::PciConfig& config, const topology::PciAddress& address) {
     const auto at = function_at(address);
     const std::uint32_t before = config.read32(at, offset::command);

@@ -147,6 +147,7 @@ void Grouping::join_functions() {
         if (!index || isolates_siblings(tree_, function)) continue;
         PciAddress slot = function.address;
         slot.function = 0;
+        if (function.alternative_routing) slot.device = 0;
         const auto [at, is_new] = first_open_function.emplace(slot, *index);
         if (!is_new)
             join(at->second, *index,

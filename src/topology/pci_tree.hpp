@@ -55,6 +55,9 @@ struct PciFunction {
     std::uint16_t device = 0;
     std::uint32_t class_code = 0;  // base class, subclass, interface: 24 bits
     bool multifunction = false;
+    // One of the functions of its bus's only device, by alternative routing (ARI): `device` and `function` of the address
+    // are the two parts of its number.
+    bool alternative_routing = false;
     bool bus_master = false;
     bool memory_decode = false;
 

@@ -229,6 +229,47 @@ TEST_F(Operation, AnOrderlyStopLeavesStartupMappingsOrNothing) {
     }
 }
 
+// Bus numbers of the root port: with none, whatever is below it is gone.
+void lead_to(link::Client& link, std::uint8_t bus) {
+    const auto at = q35::ecam + (std::uint64_t{q35::root_port.devfn()} << 12);
+    link.write(at + 0x19, 1, bus);
+    link.write(at + 0x1a, 1, bus);
+}
+
+TEST_F(Operation, ADeviceThatVanishesLeavesItsObjectAndComesBackBlocked) {
+    ASSERT_TRUE(room().start_service());
+    ClientProcess driver = room().driver();
+    const Object object = driver.own(q35::edu_behind_port);
+    ASSERT_NE(object, nullptr);
+    ASSERT_TRUE(driver.map(object, window, page, rw).done());
+    Edu& edu = room().edu(q35::edu_behind_port);
+    EXPECT_TRUE(room().writes(edu, window));
+    EXPECT_EQ(driver.run([] { return long{smmu_event_fd()} < 0 ? -1L : 0L; }).value, 0);
+
+    lead_to(room().link(), 0);
+    const auto state = [&] {
+        for (const report::Device& device : room().status().devices)
+            if (device.id == "0000:01:00.0") return device.state;
+        return std::string();
+    };
+    ASSERT_TRUE(eventually([&] { return state() == "gone"; })) << room().service().said();
+    EXPECT_TRUE(room().status().objects.front().devices.empty());
+    const Answer told = driver.run([] {
+        smmu_event event{};
+        event.size = sizeof event;
+        const int count = smmu_event_read(&event, 1);
+        return count == 1 ? long(event.cause) : -1L;
+    });
+    EXPECT_EQ(told.value, long{SMMU_CAUSE_DEVICE_GONE});
+
+    lead_to(room().link(), 1);
+    EXPECT_FALSE(room().writes(edu, window));
+    ASSERT_TRUE(eventually([&] { return state() == "blocked"; })) << room().service().said();
+    EXPECT_FALSE(room().writes(edu, window)) << "it came back open";
+    EXPECT_TRUE(driver.add(object, q35::edu_behind_port).done());
+    EXPECT_TRUE(room().writes(edu, window));
+}
+
 // `typed` goes to smmuctl's terminal.
 int release_at_a_terminal(const std::string& socket, const std::string& typed) {
     int terminal = -1;
