@@ -9,6 +9,7 @@ namespace smmu::cli {
 void add_views(CLI::App& app, Invocation& invocation);  // status, units, registers, devices, objects, mappings
 void add_topology(CLI::App& app, Invocation& invocation);
 void add_events(CLI::App& app, Invocation& invocation);
+void add_tables(CLI::App& app, Invocation& invocation);
 void add_check(CLI::App& app, Invocation& invocation);
 void add_administration(CLI::App& app, Invocation& invocation);  // reload, confirm, release
 
@@ -17,6 +18,7 @@ inline constexpr AddSubcommand subcommands[] = {
     add_views,
     add_topology,
     add_events,
+    add_tables,
     add_check,
     add_administration,
 };
