@@ -110,7 +110,9 @@ Result<void> VtdUnit::stop_other_queue() noexcept {
         registers.write(QueueTail::index.of(registers.read<QueueHead>()[QueueHead::index]));
         registers.write(FaultStatus::queue_error(1) | FaultStatus::queue_timeout(1));
     }
-    if (still &&
+    // One of this instance that was given up may never answer; everything refuses since.
+    const bool given_up = queue_ && queue_->is_dead();
+    if ((still || given_up) &&
         hardware_.disable(GlobalCommand::queued_invalidation, GlobalStatus::queued_invalidation))
         return {};
     return fail(
@@ -199,7 +201,7 @@ Result<void> VtdUnit::finish_take_over() noexcept {
 Result<VtdUnit::Queue> VtdUnit::prepare_queue() noexcept {
     const hw::Registers& registers = hardware_.registers();
     if (!hardware_.features().queued) return Queue::none;
-    if (queue_ && queue_->is_on()) return Queue::continued;
+    if (queue_ && queue_->is_on() && !queue_->is_dead()) return Queue::continued;
     if (registers.read<GlobalStatus>().has(GlobalStatus::queued_invalidation) &&
         has_own_queue(hardware_, arena_)) {
         const PhysAddr ring{registers.read<QueueAddress>().in_place(QueueAddress::address)};
