@@ -188,6 +188,37 @@ protected:
         ASSERT_EQ(reg(0x1c, 4) & 0xc400'0000, 0xc400'0000u);
     }
 
+    // The same in scalable mode, through one identity mapped gigabyte of the stage the unit has.
+    void set_up_foreign_scalable() {
+        const PhysAddr root = foreign_tables;
+        const bool first = GetParam().stage == 1;
+        const auto put = [&](std::uint64_t at, std::uint64_t value) {
+            ram_->store<std::uint64_t>(root + at, value);
+        };
+        ram_->fill(root, 8 * page, 0);
+        put(0, (root + page).value | 1);
+        for (std::uint64_t function = 0; function < 128; ++function)
+            put(page + 32 * function, (root + 2 * page).value | 1);
+        put(2 * page, (root + 3 * page).value | 1);
+        put(3 * page, 1 | 2 << 2 | (first ? 1 << 6 : 2 << 6 | (root + 4 * page).value));
+        put(3 * page + 8, 7);
+        if (first) put(3 * page + 16, (root + 4 * page).value);
+        put(4 * page, (root + 5 * page).value | (first ? 0x27 : 3));
+        put(5 * page, first ? 0xe7 : 0x83);
+        set_reg(0x90, 8, (root + 6 * page).value | 0x800);
+        command(26);
+        set_reg(0x20, 8, root.value | 0x400);
+        command(30);
+        // All three caches, and a wait that reports to memory.
+        const std::uint64_t lows[] = {1 | 1 << 4, 7 | 3 << 4, 2 | 1 << 4,
+                                      5 | 1 << 5 | std::uint64_t{1} << 32};
+        for (std::size_t i = 0; i < 4; ++i) put(6 * page + 32 * i, lows[i]);
+        put(6 * page + 32 * 3 + 8, (root + 7 * page).value);
+        set_reg(0x88, 8, 0x80);
+        command(31);
+        ASSERT_EQ(reg(0x1c, 4) & 0xc400'0000, 0xc400'0000u);
+    }
+
     std::unique_ptr<test::BoardProcess> board_;
     std::unique_ptr<link::Client> client_;
     std::optional<test::Ram> ram_;

@@ -149,6 +149,26 @@ TEST_P(Vtd, ForeignTablesAndPassThroughAreReplaced) {
     }
 }
 
+class ScalableVtd : public Vtd {};
+
+TEST_P(ScalableVtd, ForeignTablesAreReplaced) {
+    ASSERT_NO_FATAL_FAILURE(start());
+    ASSERT_NO_FATAL_FAILURE(set_up_foreign_scalable());
+    load(a(), {source.value}, source, 0x44);
+    load(b(), {source.value}, source, 0x55);
+    EXPECT_TRUE(writes(b(), {target.value}, target));
+    ASSERT_NO_FATAL_FAILURE(service());
+    units::AddressSpace& space = instance_->space();
+    ASSERT_TRUE(map(space, {0x5000}, target));
+    const Assignment assignments[] = {{a().stream(), &space}, {b().stream(), nullptr}};
+    expect_taken(unit().take_over(assignments), Found::foreign);
+    EXPECT_TRUE(unit().report().mode.starts_with(GetParam().mode)) << unit().report().mode;
+    EXPECT_TRUE(writes(a(), {0x5000}, target));
+    EXPECT_FALSE(writes(a(), {target.value}, target));
+    EXPECT_FALSE(writes(b(), {target.value}, target));
+    EXPECT_TRUE(unit().recheck());
+}
+
 TEST_P(Vtd, KilledAndAdoptedInPlace) {
     ASSERT_NO_FATAL_FAILURE(start());
     load(a(), {source.value}, source, 0x66);
@@ -315,20 +335,24 @@ TEST_P(Vtd, TranslationTurnedOffBehindOurBackIsNoticed) {
     EXPECT_TRUE(unit().recheck());
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Boards, Vtd,
-    testing::Values(Kind{"q35-vtd", "legacy, second stage", 48, 2},
-                    Kind{"q35-vtd-cm", "legacy, second stage", 48, 2},
-                    Kind{"q35-vtd-39", "legacy, second stage", 39, 2},
-                    Kind{"q35-vtd-scalable", "scalable, second stage", 48, 2},
-                    Kind{"q35-vtd-scalable-cm", "scalable, second stage", 48, 2},
-                    Kind{"q35-vtd-first-stage", "scalable, first stage", 47, 1},
-                    Kind{"q35-vtd-first-stage-cm", "scalable, first stage", 47, 1}),
-    [](const auto& tested) {
-        std::string name = tested.param.board;
-        std::ranges::replace(name, '-', '_');
-        return name;
-    });
+std::string name_of(const testing::TestParamInfo<Kind>& tested) {
+    std::string name = tested.param.board;
+    std::ranges::replace(name, '-', '_');
+    return name;
+}
+
+constexpr Kind scalable[] = {{"q35-vtd-scalable", "scalable, second stage", 48, 2},
+                             {"q35-vtd-scalable-cm", "scalable, second stage", 48, 2},
+                             {"q35-vtd-first-stage", "scalable, first stage", 47, 1},
+                             {"q35-vtd-first-stage-cm", "scalable, first stage", 47, 1}};
+
+INSTANTIATE_TEST_SUITE_P(LegacyBoards, Vtd,
+                         testing::Values(Kind{"q35-vtd", "legacy, second stage", 48, 2},
+                                         Kind{"q35-vtd-cm", "legacy, second stage", 48, 2},
+                                         Kind{"q35-vtd-39", "legacy, second stage", 39, 2}),
+                         name_of);
+INSTANTIATE_TEST_SUITE_P(ScalableBoards, Vtd, testing::ValuesIn(scalable), name_of);
+INSTANTIATE_TEST_SUITE_P(ScalableBoards, ScalableVtd, testing::ValuesIn(scalable), name_of);
 
 }  // namespace
 }  // namespace smmu::test::vtd
