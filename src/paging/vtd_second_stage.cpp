@@ -6,5 +6,6 @@
 namespace smmu::paging {
 
 template class PageTable<VtdSecondStage>;
+template class PageTable<VtdSecondStageSnooped>;
 
 }  // namespace smmu::paging

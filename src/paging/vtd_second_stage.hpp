@@ -2,9 +2,11 @@
 // VtdSecondStage: the second-stage tables of Intel VT-d (architecture specification 9.8). 512 entries of 64 bits per
 // table, three to five levels; the same layout in legacy and scalable mode.
 //
-//   0 R   1 W   7 PS (leaf above level 0)   51:12 frame, or next table
+//   0 R   1 W   7 PS (leaf above level 0)   11 SNP (leaf)   51:12 frame, or next table
 //
-// SNP (11) stays 0: forcing snoop is not always there, and devices of ours keep No-Snoop off instead.
+// VtdSecondStageSnooped sets SNP in every leaf: requests go through the processors' caches whatever the device
+// asks. For legacy mode on units with ECAP.SC; elsewhere the bit is reserved, and scalable mode says it once per
+// space instead (PGSNP).
 #pragma once
 
 #include "paging/page_table.hpp"
@@ -60,6 +62,18 @@ static_assert(VtdSecondStage::expresses(Access::write) &&
               !VtdSecondStage::expresses(Access::write | Access::execute) &&
               !VtdSecondStage::expresses(Access::none));
 
+struct VtdSecondStageSnooped : VtdSecondStage {
+    static constexpr Entry snoop = 1 << 11;
+    static constexpr Entry make_leaf(PhysAddr memory, Access access, unsigned level) {
+        return VtdSecondStage::make_leaf(memory, access, level) | snoop;
+    }
+};
+
+static_assert(Format<VtdSecondStageSnooped>);
+static_assert(VtdSecondStageSnooped::make_leaf({0x1234'5000}, Access::read, 0) == 0x1234'5801);
+static_assert(VtdSecondStageSnooped::leaf_target(0x1234'5801, 0) == PhysAddr{0x1234'5000});
+
 extern template class PageTable<VtdSecondStage>;
+extern template class PageTable<VtdSecondStageSnooped>;
 
 }  // namespace smmu::paging

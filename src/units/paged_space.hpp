@@ -18,8 +18,18 @@ public:
     virtual void failed() noexcept = 0;
 };
 
+// What the unit needs of its own spaces, whatever format their tables have.
+class TableSpace : public AddressSpace {
+public:
+    // What hardware starts a walk at.
+    virtual PhysAddr root() const = 0;
+    // Unlinks all and flushes everything of the space; its frames are free afterwards (quarantined on
+    // EIO), and so is what `gathered` holds already.
+    virtual Result<void> release(memory::Gather&& gathered = {}) noexcept = 0;
+};
+
 template <paging::Format F>
-class PagedSpace final : public AddressSpace {
+class PagedSpace final : public TableSpace {
 public:
     // `caches` knows the unit and the tag of this space and lives as long as it.
     PagedSpace(paging::PageTable<F> table, memory::Arena& arena, std::unique_ptr<SpaceCaches> caches)
@@ -62,12 +72,11 @@ public:
 
     std::uint64_t table_frames() const noexcept override { return table_.table_frames(); }
 
+    PhysAddr root() const override { return table_.root(); }
     const paging::PageTable<F>& table() const { return table_; }
     SpaceCaches& caches() { return *caches_; }
 
-    // Unlinks all and flushes everything of the space; its frames are free afterwards (quarantined on EIO).
-    Result<void> release() noexcept {
-        memory::Gather gathered;
+    Result<void> release(memory::Gather&& gathered = {}) noexcept override {
         table_.release(gathered);
         return flush(std::move(gathered));
     }

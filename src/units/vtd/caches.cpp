@@ -48,8 +48,6 @@ Result<void> UnitCaches::forget(std::span<const Invalidate> requests) noexcept {
 }
 
 Result<void> UnitCaches::forget_everything() noexcept {
-    constexpr Invalidate everything[] = {{.what = Invalidate::What::all_contexts},
-                                         {.what = Invalidate::What::all_translations}};
     return forget(everything);
 }
 
@@ -72,6 +70,7 @@ Result<void> DomainCaches::invalidate(const memory::Gather& gathered) {
     if (gathered.everything()) {
         // The end of the space: its id may be given to another one after this.
         const Invalidate whole[] = {{.what = What::contexts_of_domain, .domain = domain_},
+                                    {.what = What::pasids_of_domain, .domain = domain_},
                                     {.what = What::translations_of_domain, .domain = domain_}};
         return caches_.forget(whole);
     }

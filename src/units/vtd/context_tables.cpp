@@ -1,74 +1,86 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "units/vtd/context_tables.hpp"
 
+#include "memory/coherency.hpp"
+#include "units/vtd/pasid_tables.hpp"
+
 namespace smmu::units::vtd {
-namespace {
 
-constexpr std::size_t words_of_entry = sizeof(hw::Entry16) / sizeof(std::uint64_t);
-
-}  // namespace
-
-Result<ContextTables> ContextTables::adopt(PhysAddr root, memory::Arena& arena,
-                                           memory::Account& account, memory::Coherency coherency,
+Result<ContextTables> ContextTables::adopt(PhysAddr root, const Features& features,
+                                           memory::Arena& arena, memory::Account& account,
                                            std::vector<memory::Frame>& leftover) {
     SMMU_TRY(memory::Frame adopted_root, arena.adopt(root, account));
-    ContextTables tables(std::move(adopted_root), coherency);
-    for (std::size_t bus = 0; bus < bus_count; ++bus) {
-        const auto found = RootEntry::from(hw::load(tables.root_.words() + words_of_entry * bus));
+    ContextTables tables(std::move(adopted_root), features, arena);
+    for (std::size_t index = 0; index < tables.layout_.tables(); ++index) {
+        const auto found = TablePointer::from(
+            tables.root_.words()[tables.layout_.words_per_pointer() * index]);
         if (!found.is_present()) continue;
-        auto frame = arena.adopt(found.contexts(), account);
+        auto frame = arena.adopt(found.table(), account);
         if (!frame) {
             for (memory::Frame& adopted : tables.release()) leftover.push_back(std::move(adopted));
             return pass_on(std::move(frame));
         }
-        tables.contexts_[bus] = *std::move(frame);
+        tables.contexts_[index] = *std::move(frame);
     }
     return tables;
 }
 
-// The table is complete and visible before the root entry says that it is there.
-void ContextTables::add_bus(StreamId stream, memory::Frame contexts) noexcept {
-    SMMU_ASSERT(raw(stream) < stream_count && !has_bus(stream));
-    const std::size_t bus = bus_of(stream);
-    contexts_[bus] = std::move(contexts);
-    memory::publish(coherency_, contexts_[bus].words(), memory::frame_bytes);
-    std::uint64_t* const entry = root_.words() + words_of_entry * bus;
-    hw::store(entry, RootEntry::pointing_to(contexts_[bus].address()).raw());
-    memory::publish(coherency_, entry, sizeof(hw::Entry16));
+// The table is complete and visible before the root table says that it is there.
+void ContextTables::add_table(StreamId stream, memory::Frame contexts) noexcept {
+    SMMU_ASSERT(raw(stream) < stream_count && !has_table(stream));
+    const std::size_t index = layout_.table_of(stream);
+    contexts_[index] = std::move(contexts);
+    memory::publish(features_.coherency, contexts_[index].words(), memory::frame_bytes);
+    // Two pointers, or one and an empty word, are stored together.
+    const std::size_t word = layout_.words_per_pointer() * index;
+    std::uint64_t* const pair = root_.words() + word / 2 * 2;
+    hw::Entry16 pointers = hw::load(pair);
+    (word % 2 == 0 ? pointers.low : pointers.high) =
+        TablePointer::to(contexts_[index].address()).raw();
+    hw::store(pair, pointers);
+    memory::publish(features_.coherency, pair, sizeof(hw::Entry16));
 }
 
 std::uint64_t* ContextTables::slot(StreamId stream) const {
-    SMMU_ASSERT(raw(stream) < stream_count && has_bus(stream));
-    return contexts_[bus_of(stream)].words() + words_of_entry * (raw(stream) % functions_of_bus);
+    SMMU_ASSERT(raw(stream) < stream_count && has_table(stream));
+    return contexts_[layout_.table_of(stream)].words() + layout_.place_of(stream);
 }
 
-ContextEntry ContextTables::entry(StreamId stream) const noexcept {
-    if (raw(stream) >= stream_count || !has_bus(stream)) return {};
-    return ContextEntry::from(hw::load(slot(stream)));
+// The entries of scalable mode do not say the domain; the tables that they lead to do.
+StreamEntry ContextTables::entry(StreamId stream) const noexcept {
+    if (raw(stream) >= stream_count || !has_table(stream)) return {};
+    StreamEntry found = stream_entry(hw::load(slot(stream)));
+    if (layout_.scalable && found.is_present()) {
+        const auto pasid = read_pasid_tables(found.target->table, features_, arena_);
+        SMMU_ASSERT(pasid.has_value());
+        found.target->domain = pasid->domain();
+    }
+    return found;
 }
 
-void ContextTables::store(StreamId stream, const ContextEntry& entry) noexcept {
+void ContextTables::store(StreamId stream, const StreamEntry& entry) noexcept {
     std::uint64_t* const place = slot(stream);
-    hw::store(place, entry.raw());
-    memory::publish(coherency_, place, sizeof(hw::Entry16));
+    hw::store(place,
+              layout_.scalable ? scalable_context(entry) : legacy_context(entry, features_.walk));
+    memory::publish(features_.coherency, place, sizeof(hw::Entry16));
 }
 
-void ContextTables::visit(const std::function<void(StreamId, const ContextEntry&)>& visit) {
+void ContextTables::visit(const std::function<void(StreamId, const StreamEntry&)>& visit) {
     for (std::uint32_t id = 0; id < stream_count; ++id) {
         const StreamId stream{id};
-        if (!has_bus(stream)) {
-            id |= functions_of_bus - 1;
+        if (!has_table(stream)) {
+            id |= layout_.streams_per_table() - 1;
             continue;
         }
-        const ContextEntry found = entry(stream);
+        const StreamEntry found = entry(stream);
         if (!found.is_empty()) visit(stream, found);
     }
 }
 
 void ContextTables::publish_all() const noexcept {
     for (const memory::Frame& contexts : contexts_)
-        if (contexts) memory::publish(coherency_, contexts.words(), memory::frame_bytes);
-    memory::publish(coherency_, root_.words(), memory::frame_bytes);
+        if (contexts) memory::publish(features_.coherency, contexts.words(), memory::frame_bytes);
+    memory::publish(features_.coherency, root_.words(), memory::frame_bytes);
 }
 
 std::vector<memory::Frame> ContextTables::release() {

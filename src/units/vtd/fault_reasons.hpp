@@ -9,15 +9,12 @@ namespace smmu::units::vtd {
 struct FaultReason {
     std::uint8_t code;
     std::uint8_t stage;  // 0: not of a walk
+    // "No permission" is not_mapped here: hardware says the same of a page that is not there and of
+    // one that is there without the permission.
     Refusal::Reason reason;
     bool address_known;
     const char* text;
 };
-
-// "write not permitted" and "read not permitted" of the second stage: hardware says the same of a
-// page that is not there and of one that is there without the permission.
-inline constexpr std::uint8_t second_stage_write_refused = 0x05;
-inline constexpr std::uint8_t second_stage_read_refused = 0x06;
 
 // A code this table does not know is described as such.
 FaultReason fault_reason(std::uint8_t code);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "base/result.hpp"
@@ -16,15 +17,30 @@ namespace smmu::units::vtd {
 // Device addresses that are interrupts on this architecture, never memory: they are not translated.
 inline constexpr IovaRange interrupt_addresses{{0xfee0'0000}, {0xfeef'ffff}};
 
+// As RTADDR.TTM says it.
+enum class TableMode : std::uint8_t { legacy = 0, scalable = 1, reserved = 2, abort = 3 };
+enum class Stage : std::uint8_t { first = 1, second = 2 };
+
+// How streams find their pages: what the unit offers one or two of.
+struct Walk {
+    TableMode mode = TableMode::legacy;
+    Stage stage = Stage::second;
+    unsigned levels = 0;      // tables from root to leaf table
+    unsigned width_code = 0;  // AW; emulators look at it in the first stage too
+    unsigned input_bits = 0;  // of device addresses that can be granted
+    std::uint64_t leaf_sizes = 0;
+    memory::Coherency coherency = memory::Coherency::not_snooped;  // of page tables
+};
+
 struct Features {
     unsigned major = 0, minor = 0;
 
-    // Second stage: the walk.
-    unsigned levels = 0;      // tables from root to leaf table
-    unsigned width_code = 0;  // AW of context entries
-    unsigned input_bits = 0;  // the smaller of the walk's width and MGAW + 1
-    std::uint64_t leaf_sizes = 0;
-    memory::Coherency coherency = memory::Coherency::not_snooped;
+    Walk walk;                         // what is used
+    std::optional<Walk> legacy_walk;   // what else could be, where that is another one
+    memory::Coherency coherency = memory::Coherency::not_snooped;  // of all other tables
+    bool forces_snoop = false;         // ECAP.SC
+    bool scalable = false;             // ECAP.SMTS
+    bool aborts = false;               // ECAP.ADMS: can refuse everything without a table
 
     // Invalidation.
     bool queued = false;                // ECAP.QI

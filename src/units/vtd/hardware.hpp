@@ -17,8 +17,6 @@ namespace smmu::units::vtd {
 // A unit that has not answered by then is not going to: real ones take microseconds.
 inline constexpr Nanoseconds acknowledge_limit{1'000'000'000};
 
-enum class TableMode : std::uint8_t { legacy = 0, scalable = 1, reserved = 2, abort = 3 };
-
 class Hardware {
 public:
     Hardware(std::unique_ptr<hw::Mmio> mmio, Features features, std::string name, Clock& clock)

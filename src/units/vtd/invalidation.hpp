@@ -16,6 +16,8 @@ struct Invalidate {
         all_contexts,
         contexts_of_domain,
         context_of_source,  // `domain` is what the old entry said
+        all_pasids,         // what was found by PASIDs: nothing in legacy mode
+        pasids_of_domain,
         all_translations,
         translations_of_domain,
         pages  // 2^address_mask pages of `domain` from `address` on, aligned to their size
@@ -27,14 +29,24 @@ struct Invalidate {
     unsigned address_mask = 0;
     bool leaf_only = false;
 
-    bool concerns_contexts() const { return what <= What::context_of_source; }
+    // Caches in the order in which one is filled by way of the other.
+    enum class Cache : std::uint8_t { contexts, pasids, translations };
+    Cache cache() const {
+        if (what <= What::context_of_source) return Cache::contexts;
+        return what <= What::pasids_of_domain ? Cache::pasids : Cache::translations;
+    }
 };
+
+// Everything that a unit remembers of its tables.
+inline constexpr Invalidate everything[] = {{.what = Invalidate::What::all_contexts},
+                                            {.what = Invalidate::What::all_pasids},
+                                            {.what = Invalidate::What::all_translations}};
 
 class Invalidation {
 public:
     virtual ~Invalidation() = default;
-    // In order; translations are forgotten after the contexts that precede them. EIO when the
-    // hardware did not confirm in time: nothing may be taken for forgotten then.
+    // In order; a cache is made to forget after those before it that it is filled by way of. EIO
+    // when the hardware did not confirm in time: nothing may be taken for forgotten then.
     virtual Result<void> run(std::span<const Invalidate> requests) noexcept = 0;
 };
 

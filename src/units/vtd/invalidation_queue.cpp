@@ -20,6 +20,14 @@ struct DescriptorLow : Register<std::uint64_t, 0> {
     static constexpr auto fields =
         hw::list(type, granularity, drain_writes, drain_reads, domain, source);
 };
+// Of descriptors that name a PASID; always 0 here.
+struct PasidLow : Register<std::uint64_t, 0> {
+    static constexpr Field<PasidLow> type{"type", 3, 0};
+    static constexpr Field<PasidLow> granularity{"G", 5, 4};
+    static constexpr Field<PasidLow> domain{"DID", 31, 16};
+    static constexpr Field<PasidLow> pasid{"PASID", 51, 32};
+    static constexpr auto fields = hw::list(type, granularity, domain, pasid);
+};
 struct PagesHigh : Register<std::uint64_t, 8> {
     static constexpr Field<PagesHigh> address{"ADDR", 63, 12};
     static constexpr Field<PagesHigh> leaf_only{"IH", 6};
@@ -33,15 +41,20 @@ struct WaitLow : Register<std::uint64_t, 0> {
     static constexpr Field<WaitLow> data{"data", 63, 32};
     static constexpr auto fields = hw::list(type, write_status, fence, data);
 };
-static_assert(hw::is_sound<DescriptorLow>() && hw::is_sound<PagesHigh>() &&
-              hw::is_sound<WaitLow>());
+static_assert(hw::is_sound<DescriptorLow>() && hw::is_sound<PasidLow>() &&
+              hw::is_sound<PagesHigh>() && hw::is_sound<WaitLow>());
 
-constexpr std::uint64_t type_context = 1, type_translations = 2, type_wait = 5;
+constexpr std::uint64_t type_context = 1, type_translations = 2, type_wait = 5,
+                        type_pasid_translations = 6, type_pasids = 7;
 enum Granularity : std::uint64_t { global = 1, of_domain = 2, exact = 3 };
+// PASID descriptors count otherwise.
+enum PasidGranularity : std::uint64_t { pasids_of_domain = 0, one_pasid = 2, all_pasids = 3 };
 
+constexpr std::uint32_t narrow_slots = memory::frame_bytes / 16;
+constexpr std::uint32_t wide_slots = memory::frame_bytes / 32;
 // So many requests at once leave room in the ring for a wait after each.
-constexpr std::size_t largest_batch = 64;
-static_assert(2 * largest_batch + 1 < InvalidationQueue::slots);
+constexpr std::size_t largest_batch = 48;
+static_assert(2 * largest_batch + 1 < wide_slots);
 // A batch that meets queue errors is put in again so often.
 constexpr int largest_attempts = 3;
 // Looks at memory between two looks at the fault register.
@@ -57,6 +70,10 @@ hw::Entry16 descriptor_for(const Invalidate& request, const Features& features) 
     const auto translations = DescriptorLow::type(type_translations) |
                               DescriptorLow::drain_reads.of(features.drains_reads ? 1 : 0) |
                               DescriptorLow::drain_writes.of(features.drains_writes ? 1 : 0);
+    // What the first stage translated is tagged by PASID too, and forgotten by it. This always drains.
+    const bool first_stage = features.walk.stage == Stage::first;
+    const auto of_pasid = PasidLow::type(type_pasid_translations) |
+                          PasidLow::domain.of(request.domain) | PasidLow::pasid(0);
     switch (request.what) {
         case What::all_contexts:
             return {(contexts | DescriptorLow::granularity(global)).raw(), 0};
@@ -69,16 +86,27 @@ hw::Entry16 descriptor_for(const Invalidate& request, const Features& features) 
                     0};
         case What::all_translations:
             return {(translations | DescriptorLow::granularity(global)).raw(), 0};
+        case What::all_pasids:
+            return {(PasidLow::type(type_pasids) | PasidLow::granularity(all_pasids)).raw(), 0};
+        case What::pasids_of_domain:
+            return {(PasidLow::type(type_pasids) | PasidLow::granularity(pasids_of_domain) |
+                     PasidLow::domain.of(request.domain))
+                        .raw(),
+                    0};
         case What::translations_of_domain:
+            if (first_stage)
+                return {(of_pasid | PasidLow::granularity(one_pasid)).raw(), 0};
             return {(translations | DescriptorLow::granularity(of_domain) | domain).raw(), 0};
         case What::pages:
             break;
     }
-    return {(translations | DescriptorLow::granularity(exact) | domain).raw(),
-            (PagesHigh::address.of_address(request.address.value) |
-             PagesHigh::leaf_only.of(request.leaf_only ? 1 : 0) |
-             PagesHigh::address_mask.of(request.address_mask))
-                .raw()};
+    const std::uint64_t low =
+        first_stage ? (of_pasid | PasidLow::granularity(exact)).raw()
+                    : (translations | DescriptorLow::granularity(exact) | domain).raw();
+    return {low, (PagesHigh::address.of_address(request.address.value) |
+                  PagesHigh::leaf_only.of(request.leaf_only ? 1 : 0) |
+                  PagesHigh::address_mask.of(request.address_mask))
+                     .raw()};
 }
 
 // A wait reports by writing memory (SW). It must not ask for an interrupt too: polling is all that
@@ -92,6 +120,35 @@ hw::Entry16 wait_for(PhysAddr status, std::uint32_t data, bool fence) {
 
 }  // namespace
 
+hw::Bits<QueueAddress> InvalidationQueue::address_of(PhysAddr ring, const Features& features) {
+    const bool wide = features.walk.mode == TableMode::scalable;
+    return QueueAddress::address.of_address(ring.value) | QueueAddress::wide.of(wide ? 1 : 0) |
+           QueueAddress::size(0);
+}
+
+std::uint32_t InvalidationQueue::units_per_slot() const {
+    return address().has(QueueAddress::wide) ? 2 : 1;
+}
+std::uint32_t InvalidationQueue::slots() const {
+    return address().has(QueueAddress::wide) ? wide_slots : narrow_slots;
+}
+
+template <class Pointer>
+std::uint32_t InvalidationQueue::slot_in() const {
+    const auto index = hardware_.registers().read<Pointer>()[Pointer::index];
+    return static_cast<std::uint32_t>(index / units_per_slot()) % slots();
+}
+void InvalidationQueue::move_tail(std::uint32_t slot) const {
+    hardware_.registers().write(QueueTail::index.of(slot * units_per_slot()));
+}
+
+// Wide descriptors are narrow ones and zeros.
+void InvalidationQueue::put(std::uint32_t slot, hw::Entry16 descriptor) {
+    std::uint64_t* const place = ring_ + std::size_t{2} * units_per_slot() * slot;
+    if (units_per_slot() == 2) hw::store(place + 2, {});
+    hw::store(place, descriptor);
+}
+
 bool InvalidationQueue::is_empty() const {
     const hw::Registers& registers = hardware_.registers();
     return registers.read<QueueHead>()[QueueHead::index] ==
@@ -101,7 +158,7 @@ bool InvalidationQueue::is_empty() const {
 bool InvalidationQueue::is_on() const {
     const hw::Registers& registers = hardware_.registers();
     return registers.read<GlobalStatus>().has(GlobalStatus::queued_invalidation) &&
-           registers.read<QueueAddress>().raw() == ring_at_.value;
+           registers.read<QueueAddress>() == address();
 }
 
 Result<void> InvalidationQueue::start() noexcept {
@@ -109,8 +166,7 @@ Result<void> InvalidationQueue::start() noexcept {
     tail_ = 0;
     dead_ = false;
     registers.write(QueueTail::index(0));
-    registers.write(QueueAddress::address.of_address(ring_at_.value) | QueueAddress::wide(0) |
-                    QueueAddress::size(0));
+    registers.write(address());
     return hardware_.enable(GlobalCommand::queued_invalidation, GlobalStatus::queued_invalidation);
 }
 
@@ -119,8 +175,7 @@ Result<void> InvalidationQueue::resume() noexcept {
         dead_ = true;
         return hardware_.not_confirmed("IQH (what an earlier instance had queued)");
     }
-    tail_ = static_cast<std::uint32_t>(hardware_.registers().read<QueueTail>()[QueueTail::index]) %
-            slots;
+    tail_ = slot_in<QueueTail>();
     dead_ = false;
     return {};
 }
@@ -128,7 +183,7 @@ Result<void> InvalidationQueue::resume() noexcept {
 // Waits until nothing is queued, mending queue errors on the way. Every mend takes one descriptor
 // out, so the ring's size bounds them.
 bool InvalidationQueue::settle(const hw::Deadline& deadline) {
-    for (std::uint32_t mended = 0; mended <= slots; ++mended) {
+    for (std::uint32_t mended = 0; mended <= slots(); ++mended) {
         bool broken = false;
         const bool ended = hw::wait_until(deadline, [&] {
             const auto faults = hardware_.registers().read<FaultStatus>();
@@ -150,26 +205,22 @@ bool InvalidationQueue::recover() {
     if (faults.raw() == ~std::uint32_t{0}) return false;
     ++errors_;
     if (faults.has(FaultStatus::queue_error)) {
-        const auto offender =
-            static_cast<std::uint32_t>(registers.read<QueueHead>()[QueueHead::index]) % slots;
-        hw::store(ring_ + 2 * offender,
-                  wait_for(status_at_ + scrap_word * sizeof(std::uint64_t), 0, false));
-        memory::publish(memory::Coherency::snooped, ring_ + 2 * offender, sizeof(hw::Entry16));
+        put(slot_in<QueueHead>(),
+            wait_for(status_at_ + scrap_word * sizeof(std::uint64_t), 0, false));
+        memory::publish(memory::Coherency::snooped, ring_, memory::frame_bytes);
     }
     registers.write(hw::Bits<FaultStatus>(static_cast<std::uint32_t>(
         faults.in_place(FaultStatus::queue_error) | faults.in_place(FaultStatus::queue_timeout) |
         faults.in_place(FaultStatus::queue_completion))));
     // Some units fetch again only when the tail is written; a tail outside the ring is put right at
     // the same time.
-    const auto tail =
-        static_cast<std::uint32_t>(registers.read<QueueTail>()[QueueTail::index]) % slots;
-    registers.write(QueueTail::index.of(tail));
+    move_tail(slot_in<QueueTail>());
     return true;
 }
 
 void InvalidationQueue::write_descriptor(hw::Entry16 descriptor) {
-    hw::store(ring_ + 2 * tail_, descriptor);
-    tail_ = (tail_ + 1) % slots;
+    put(tail_, descriptor);
+    tail_ = (tail_ + 1) % slots();
     hardware_.count_command();
 }
 
@@ -195,18 +246,26 @@ InvalidationQueue::Outcome InvalidationQueue::await(std::uint32_t sequence,
     return broken ? Outcome::again : Outcome::done;
 }
 
+void InvalidationQueue::write_requests(std::span<const Invalidate> requests) {
+    const bool has_pasids = hardware_.mode() == TableMode::scalable;
+    std::optional<Invalidate::Cache> last;
+    for (const Invalidate& request : requests) {
+        const Invalidate::Cache cache = request.cache();
+        if (cache == Invalidate::Cache::pasids && !has_pasids) continue;
+        // Nothing must be forgotten before what it was found through: it could be found again.
+        if (last && cache > *last) write_wait(true);
+        write_descriptor(descriptor_for(request, hardware_.features()));
+        last = cache;
+    }
+}
+
 Result<void> InvalidationQueue::run_batch(std::span<const Invalidate> requests) {
     const hw::Deadline deadline = hardware_.deadline();
     for (int attempt = 0; attempt < largest_attempts; ++attempt) {
-        for (std::size_t i = 0; i < requests.size(); ++i) {
-            // Translations must not be forgotten before the contexts they were found through.
-            if (i > 0 && requests[i - 1].concerns_contexts() && !requests[i].concerns_contexts())
-                write_wait(true);
-            write_descriptor(descriptor_for(requests[i], hardware_.features()));
-        }
+        write_requests(requests);
         write_wait(false);
         memory::publish(memory::Coherency::snooped, ring_, memory::frame_bytes);
-        hardware_.registers().write(QueueTail::index.of(tail_));
+        move_tail(tail_);
         switch (await(sequence_, deadline)) {
             case Outcome::done:
                 return {};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// InvalidationQueue: a ring of 16-byte descriptors in table memory, and the word that a wait
-// descriptor writes when all before it are done. Used synchronously: it is empty between two calls.
+// InvalidationQueue: a ring of descriptors in table memory, and the word that a wait descriptor
+// writes when all before it are done. Used synchronously: it is empty between two calls. Descriptors
+// have 16 bytes, and 32 where tables of scalable mode are used.
 #pragma once
 
 #include "hw/entry16.hpp"
@@ -12,8 +13,8 @@ namespace smmu::units::vtd {
 
 class InvalidationQueue final : public Invalidation {
 public:
-    // One page of descriptors.
-    static constexpr std::uint32_t slots = 256;
+    // What IQA holds while the unit works on the ring at `ring`, one page of descriptors.
+    static hw::Bits<QueueAddress> address_of(PhysAddr ring, const Features& features);
 
     // `ring` and `status` are frames of the unit. `sequence` numbers the waits that report to
     // `status` and outlives the queue: a late answer to a queue that was given up is never taken
@@ -34,7 +35,7 @@ public:
 
     Result<void> run(std::span<const Invalidate> requests) noexcept override;
 
-    PhysAddr address() const { return ring_at_; }
+    hw::Bits<QueueAddress> address() const { return address_of(ring_at_, hardware_.features()); }
     // Whether the unit works on this ring.
     bool is_on() const;
     std::uint64_t errors() const { return errors_; }
@@ -45,12 +46,19 @@ private:
     enum class Outcome : std::uint8_t { done, again, silent };
 
     Result<void> run_batch(std::span<const Invalidate> requests);
+    void write_requests(std::span<const Invalidate> requests);
     void write_descriptor(hw::Entry16 descriptor);
     void write_wait(bool fence);
     Outcome await(std::uint32_t sequence, const hw::Deadline& deadline);
     bool settle(const hw::Deadline& deadline);
     bool recover();
     bool is_empty() const;
+    std::uint32_t units_per_slot() const;  // of IQH and IQT
+    std::uint32_t slots() const;
+    template <class Pointer>
+    std::uint32_t slot_in() const;
+    void move_tail(std::uint32_t slot) const;
+    void put(std::uint32_t slot, hw::Entry16 descriptor);
 
     Hardware& hardware_;
     std::uint64_t* ring_;

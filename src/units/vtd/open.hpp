@@ -10,7 +10,7 @@
 
 namespace smmu::units::vtd {
 
-// Discovery only: reads registers and takes four frames; nothing is written to the hardware.
+// Discovery only: reads registers and takes four frames (six in scalable mode); nothing is written to the hardware.
 // `registers` is what the table says; more is mapped where the unit's own registers say so. ENXIO
 // when nothing answers, ENOTSUP when this driver cannot contain with the unit. The machine has
 // physical addresses below 2^host_address_bits (DMAR's HAW).

@@ -14,12 +14,13 @@ namespace smmu::units::vtd {
 
 struct Predecessor {
     PhysAddr root;
-    std::vector<std::uint16_t> domains;  // ids that occur in its context entries
+    std::vector<std::uint16_t> domains;  // ids that occur in its tables
 };
 
-// Nothing unless the unit translates by tables in `arena` that an earlier instance of this boot can
-// have left, down to the roots of the page tables. Reads only.
-std::optional<Predecessor> find_predecessor(const Hardware& hardware, const memory::Arena& arena);
+// Nothing unless the unit translates in the mode of `features.walk` by tables in `arena` that an
+// earlier instance of this boot can have left, down to the roots of the page tables. Reads only.
+std::optional<Predecessor> find_predecessor(const hw::Registers& registers,
+                                            const Features& features, const memory::Arena& arena);
 // Whether the invalidation queue that is running lies in `arena` and has the form this driver gives
 // it.
 bool has_own_queue(const Hardware& hardware, const memory::Arena& arena);

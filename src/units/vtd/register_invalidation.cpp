@@ -9,9 +9,11 @@ enum Granularity : std::uint64_t { refused = 0, global = 1, of_domain = 2, exact
 Granularity granularity_of(Invalidate::What what) {
     switch (what) {
         case Invalidate::What::all_contexts:
+        case Invalidate::What::all_pasids:
         case Invalidate::What::all_translations:
             return global;
         case Invalidate::What::contexts_of_domain:
+        case Invalidate::What::pasids_of_domain:
         case Invalidate::What::translations_of_domain:
             return of_domain;
         case Invalidate::What::context_of_source:
@@ -24,9 +26,12 @@ Granularity granularity_of(Invalidate::What what) {
 }  // namespace
 
 Result<void> RegisterInvalidation::run(std::span<const Invalidate> requests) noexcept {
-    for (const Invalidate& request : requests)
-        SMMU_CHECK(request.concerns_contexts() ? forget_contexts(request)
-                                               : forget_translations(request));
+    for (const Invalidate& request : requests) {
+        // Registers work in legacy mode only, which has no PASIDs.
+        if (request.cache() == Invalidate::Cache::pasids) continue;
+        SMMU_CHECK(request.cache() == Invalidate::Cache::contexts ? forget_contexts(request)
+                                                                  : forget_translations(request));
+    }
     return {};
 }
 

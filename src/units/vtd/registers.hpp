@@ -21,6 +21,8 @@ struct Capability : Register<std::uint64_t, 0x008> {
     static constexpr Field<Capability> srtp_invalidates{"ESRTPS", 63};
     static constexpr Field<Capability> sirtp_invalidates{"ESIRTPS", 62};
     static constexpr Field<Capability> enhanced_commands{"ECMDS", 61};
+    static constexpr Field<Capability> first_stage_5_levels{"FS5LP", 60};
+    static constexpr Field<Capability> first_stage_gigabytes{"FS1GP", 56};
     static constexpr Field<Capability> drains_reads{"DRD", 55};
     static constexpr Field<Capability> drains_writes{"DWD", 54};
     static constexpr Field<Capability> largest_address_mask{"MAMV", 53, 48};
@@ -37,15 +39,18 @@ struct Capability : Register<std::uint64_t, 0x008> {
     static constexpr Field<Capability> write_buffer_flush{"RWBF", 4};
     static constexpr Field<Capability> domains{"ND", 2, 0};
     static constexpr auto fields = hw::list(
-        srtp_invalidates, sirtp_invalidates, enhanced_commands, drains_reads, drains_writes,
-        largest_address_mask, fault_records_less_one, page_selective, large_pages, fault_records_at,
-        zero_length_reads, guest_width_less_one, guest_widths, caching_mode, protected_high,
-        protected_low, write_buffer_flush, domains);
+        srtp_invalidates, sirtp_invalidates, enhanced_commands, first_stage_5_levels,
+        first_stage_gigabytes, drains_reads, drains_writes, largest_address_mask, fault_records_less_one, page_selective, large_pages,
+        fault_records_at, zero_length_reads, guest_width_less_one, guest_widths, caching_mode,
+        protected_high, protected_low, write_buffer_flush, domains);
 };
 
 struct ExtendedCapability : Register<std::uint64_t, 0x010> {
     static constexpr const char* name = "ECAP";
     static constexpr Field<ExtendedCapability> abort_mode{"ADMS", 52};
+    static constexpr Field<ExtendedCapability> scalable_walks_snoop{"SMPWCS", 48};
+    static constexpr Field<ExtendedCapability> first_stage{"FSTS", 47};
+    static constexpr Field<ExtendedCapability> second_stage{"SSTS", 46};
     static constexpr Field<ExtendedCapability> scalable_mode{"SMTS", 43};
     static constexpr Field<ExtendedCapability> invalidation_registers_at{"IRO", 17, 8};
     static constexpr Field<ExtendedCapability> snoop_control{"SC", 7};
@@ -56,8 +61,9 @@ struct ExtendedCapability : Register<std::uint64_t, 0x010> {
     static constexpr Field<ExtendedCapability> queued_invalidation{"QI", 1};
     static constexpr Field<ExtendedCapability> coherent{"C", 0};
     static constexpr auto fields = hw::list(
-        abort_mode, scalable_mode, invalidation_registers_at, snoop_control, pass_through,
-        extended_interrupts, interrupt_remapping, device_caches, queued_invalidation, coherent);
+        abort_mode, scalable_walks_snoop, first_stage, second_stage, scalable_mode,
+        invalidation_registers_at, snoop_control, pass_through, extended_interrupts,
+        interrupt_remapping, device_caches, queued_invalidation, coherent);
 };
 
 struct GlobalCommand : Register<std::uint32_t, 0x018> {
@@ -152,7 +158,7 @@ struct ProtectedHighLimit : Register<std::uint64_t, 0x078> {
 
 struct QueueHead : Register<std::uint64_t, 0x080> {
     static constexpr const char* name = "IQH";
-    static constexpr Field<QueueHead> index{"QH", 18, 4};  // in 16-byte descriptors
+    static constexpr Field<QueueHead> index{"QH", 18, 4};  // in units of 16 bytes
     static constexpr auto fields = hw::list(index);
 };
 struct QueueTail : Register<std::uint64_t, 0x088> {

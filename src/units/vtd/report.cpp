@@ -31,8 +31,12 @@ UnitReport VtdUnit::report() const {
     UnitReport report;
     report.kind = "vtd";
     report.version = fmt::format("{}.{}", features.major, features.minor);
-    report.mode = fmt::format("legacy, second stage, {}-bit, {} levels, {}{}", features.input_bits,
-                              features.levels,
+    report.mode = fmt::format("{}, {}, {}-bit, {} levels, {}{}",
+                              features.walk.mode == TableMode::scalable ? "scalable" : "legacy",
+                              features.walk.stage == Stage::second
+                                  ? "second stage"
+                                  : "first stage (a write grant also reads)",
+                              features.walk.input_bits, features.walk.levels,
                               features.queued ? "queued invalidation" : "register invalidation",
                               features.caches_absent ? ", caching mode" : "");
     if (state_ == UnitState::failed)

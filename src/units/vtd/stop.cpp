@@ -20,11 +20,7 @@ bool VtdUnit::refuse_everything() noexcept {
     const auto status = hardware_.registers().read<GlobalStatus>();
     if (status.raw() == ~std::uint32_t{0}) return false;
     const bool translating_now = status.has(GlobalStatus::translation);
-    // The mode may change under translation only on some units; an empty root refuses in every
-    // mode.
-    TableMode mode = TableMode::legacy;
-    if (translating_now && !features.root_invalidates && hardware_.mode() != TableMode::reserved)
-        mode = hardware_.mode();
+    const TableMode mode = mode_of_stop(translating_now);
     bool confirmed = hardware_.set_root(frames_.empty_root.address(), mode).has_value();
     if (!translating_now)
         confirmed =
@@ -38,11 +34,20 @@ bool VtdUnit::refuse_everything() noexcept {
     return confirmed || all_protected;
 }
 
+// The mode may change under translation only on some units. On those the one that aborts everything
+// needs no table at all; elsewhere take-over could not leave it again. An empty root refuses in every
+// mode.
+TableMode VtdUnit::mode_of_stop(bool translating_now) const {
+    const Features& features = hardware_.features();
+    if (features.root_invalidates && features.aborts) return TableMode::abort;
+    if (translating_now && !features.root_invalidates && hardware_.mode() != TableMode::reserved)
+        return hardware_.mode();
+    return features.walk.mode;
+}
+
 // The queue where it lives; else a fresh start of it; else registers, which work only while the
 // queue is off.
 bool VtdUnit::forget_after_stop() noexcept {
-    constexpr Invalidate everything[] = {{.what = Invalidate::What::all_contexts},
-                                         {.what = Invalidate::What::all_translations}};
     if (!hardware_.features().queued) return register_invalidation_.run(everything).has_value();
     if (queue_ && queue_->is_on() && !queue_->is_dead() && queue_->run(everything)) return true;
     if (hardware_.registers().read<GlobalStatus>().has(GlobalStatus::queued_invalidation) &&
@@ -77,12 +82,13 @@ Result<void> VtdUnit::recheck() noexcept {
     if (hardware_.features().queued && !status.has(GlobalStatus::queued_invalidation))
         return differs("GSTS.QIES", 1, 0);
     const auto root = registers.read<RootTable>();
-    if (root.raw() != tables_->root().value)
-        return differs(RootTable::name, tables_->root().value, root.raw());
+    const auto latched = RootTable::address.of_address(tables_->root().value) |
+                         RootTable::mode.of(std::uint64_t(hardware_.features().walk.mode));
+    if (root != latched) return differs(RootTable::name, latched.raw(), root.raw());
     if (queue_) {
         const auto queue = registers.read<QueueAddress>();
-        if (queue.raw() != queue_->address().value)
-            return differs(QueueAddress::name, queue_->address().value, queue.raw());
+        if (queue != queue_->address())
+            return differs(QueueAddress::name, queue_->address().raw(), queue.raw());
     }
     // The queue is empty between two calls, so an error in it is of somebody else's making.
     const auto faults = registers.read<FaultStatus>();

@@ -17,7 +17,8 @@ Found VtdUnit::look() const {
         return Found::off;
     if (tables_) return Found::foreign;
     // Tables that name an id which may be a new space's by now cannot be taken over in place.
-    const auto predecessor = find_predecessor(hardware_, arena_);
+    const auto predecessor =
+        find_predecessor(hardware_.registers(), hardware_.features(), arena_);
     const bool own =
         predecessor && std::ranges::all_of(predecessor->domains, [&](std::uint16_t domain) {
             return domains_.is_reserved(domain);
@@ -38,7 +39,7 @@ Result<VtdUnit::Wanted> VtdUnit::wanted_entries(std::span<const Assignment> assi
             return fail(EINVAL,
                         fmt::format("{}: stream {:#x}: the address space belongs to another unit",
                                     name(), stream));
-        const ContextEntry entry =
+        const StreamEntry entry =
             target != nullptr ? translating(*target, Recording::on) : refusing();
         const auto [known, added] = wanted.emplace(assignment.stream, entry);
         if (!added && known->second != entry)
@@ -48,13 +49,14 @@ Result<VtdUnit::Wanted> VtdUnit::wanted_entries(std::span<const Assignment> assi
     return wanted;
 }
 
-// A root table and a context table for every bus that has a known stream; those that turn out to
-// exist go back.
+// A root table and every context table that a known stream needs; those that turn out to exist go
+// back.
 Result<void> VtdUnit::take_frames(const Wanted& wanted) {
-    std::set<std::uint32_t> buses;
+    const ContextLayout layout(hardware_.features().walk.mode);
+    std::set<std::size_t> contexts;
     for (const auto& [stream, entry] : wanted)
-        if (!tables_ || !tables_->has_bus(stream)) buses.insert(raw(stream) >> 8);
-    SMMU_TRY(spare_, arena_.take_many(account_, buses.size() + 1));
+        if (!tables_ || !tables_->has_table(stream)) contexts.insert(layout.table_of(stream));
+    SMMU_TRY(spare_, arena_.take_many(account_, contexts.size() + 1));
     return {};
 }
 
@@ -66,18 +68,18 @@ void VtdUnit::give_spare_frames_back() noexcept {
 // What is not wanted, or wanted refusing, is not present any more; streams that are to have a space
 // stay on what they have.
 void VtdUnit::close_others(const Wanted& wanted) noexcept {
-    tables_->visit([&](StreamId stream, const ContextEntry&) {
+    tables_->visit([&](StreamId stream, const StreamEntry&) {
         const auto known = wanted.find(stream);
         if (known == wanted.end() || known->second == refusing()) tables_->store(stream, {});
     });
 }
 
-// Each stream goes to its new tables by one store. Buses get their tables from the spare frames.
+// Each stream goes to its new tables by one store. Context tables are made of the spare frames.
 void VtdUnit::open_wanted(const Wanted& wanted) noexcept {
     for (const auto& [stream, entry] : wanted) {
-        if (!tables_->has_bus(stream)) {
+        if (!tables_->has_table(stream)) {
             SMMU_ASSERT(!spare_.empty());
-            tables_->add_bus(stream, std::move(spare_.back()));
+            tables_->add_table(stream, std::move(spare_.back()));
             spare_.pop_back();
         }
         if (tables_->entry(stream) != entry) tables_->store(stream, entry);
@@ -108,7 +110,9 @@ Result<void> VtdUnit::stop_other_queue() noexcept {
         registers.write(QueueTail::index.of(registers.read<QueueHead>()[QueueHead::index]));
         registers.write(FaultStatus::queue_error(1) | FaultStatus::queue_timeout(1));
     }
-    if (still &&
+    // One of this instance that was given up may never answer; everything refuses since.
+    const bool given_up = queue_ && queue_->is_dead();
+    if ((still || given_up) &&
         hardware_.disable(GlobalCommand::queued_invalidation, GlobalStatus::queued_invalidation))
         return {};
     return fail(
@@ -141,23 +145,23 @@ Result<void> VtdUnit::forget_all_unless_root_did() noexcept {
 Result<void> VtdUnit::enable_from_off(const Wanted& wanted) noexcept {
     fill(wanted);
     SMMU_CHECK(hardware_.flush_write_buffer());
-    SMMU_CHECK(hardware_.set_root(tables_->root(), TableMode::legacy));
+    SMMU_CHECK(hardware_.set_root(tables_->root(), hardware_.features().walk.mode));
     SMMU_CHECK(forget_all_unless_root_did());
     return hardware_.enable(GlobalCommand::translation, GlobalStatus::translation);
 }
 
 // Everything refuses while the old tables are forgotten; then the new ones, complete, take their
 // place.
-Result<void> VtdUnit::replace_foreign(const Wanted& wanted, bool late_queue,
+Result<void> VtdUnit::replace_foreign(const Wanted& wanted, std::optional<Queue> late,
                                       Nanoseconds& pause) noexcept {
     const Instant closed = hardware_.clock().now();
     SMMU_CHECK(hardware_.flush_write_buffer());
-    SMMU_CHECK(hardware_.set_root(frames_.empty_root.address(), TableMode::legacy));
-    if (late_queue) SMMU_CHECK(start_invalidation(Queue::stopped));
+    SMMU_CHECK(hardware_.set_root(frames_.empty_root.address(), hardware_.features().walk.mode));
+    if (late) SMMU_CHECK(start_invalidation(*late));
     SMMU_CHECK(forget_all_unless_root_did());
     fill(wanted);
     SMMU_CHECK(hardware_.flush_write_buffer());
-    SMMU_CHECK(hardware_.set_root(tables_->root(), TableMode::legacy));
+    SMMU_CHECK(hardware_.set_root(tables_->root(), hardware_.features().walk.mode));
     SMMU_CHECK(forget_all_unless_root_did());
     pause = hardware_.clock().now() - closed;
     return {};
@@ -171,7 +175,7 @@ Result<void> VtdUnit::replace_foreign(const Wanted& wanted, bool late_queue,
 Result<void> VtdUnit::adopt_in_place(const Wanted& wanted) noexcept {
     close_others(wanted);
     SMMU_CHECK(hardware_.flush_write_buffer());
-    SMMU_CHECK(hardware_.set_root(tables_->root(), TableMode::legacy));
+    SMMU_CHECK(hardware_.set_root(tables_->root(), hardware_.features().walk.mode));
     SMMU_CHECK(caches_.forget_everything());
     open_wanted(wanted);
     SMMU_CHECK(hardware_.flush_write_buffer());
@@ -197,7 +201,7 @@ Result<void> VtdUnit::finish_take_over() noexcept {
 Result<VtdUnit::Queue> VtdUnit::prepare_queue() noexcept {
     const hw::Registers& registers = hardware_.registers();
     if (!hardware_.features().queued) return Queue::none;
-    if (queue_ && queue_->is_on()) return Queue::continued;
+    if (queue_ && queue_->is_on() && !queue_->is_dead()) return Queue::continued;
     if (registers.read<GlobalStatus>().has(GlobalStatus::queued_invalidation) &&
         has_own_queue(hardware_, arena_)) {
         const PhysAddr ring{registers.read<QueueAddress>().in_place(QueueAddress::address)};
@@ -218,14 +222,14 @@ Found VtdUnit::prepare_tables(Found found) noexcept {
     if (found == Found::own) {
         const PhysAddr root{hardware_.registers().read<RootTable>().in_place(RootTable::address)};
         auto adopted =
-            ContextTables::adopt(root, arena_, account_, hardware_.features().coherency, leftover_);
+            ContextTables::adopt(root, hardware_.features(), arena_, account_, leftover_);
         if (adopted)
             tables_.emplace(*std::move(adopted));
         else
             found = Found::foreign;
     }
     if (!tables_) {
-        tables_.emplace(std::move(spare_.back()), hardware_.features().coherency);
+        tables_.emplace(std::move(spare_.back()), hardware_.features(), arena_);
         spare_.pop_back();
     }
     return found;
@@ -236,11 +240,13 @@ Result<void> VtdUnit::carry_out(const Wanted& wanted, Queue queue, TableMode mod
                                 TakeOver& result) noexcept {
     hardware_.mask_events();
     if (result.found != Found::own) fault_log_.discard();
-    // A queue of narrow descriptors is legal in legacy mode only: with another mode it starts after
-    // the new root.
-    const bool late =
-        result.found == Found::foreign && mode != TableMode::legacy && queue == Queue::stopped;
-    if (!late) SMMU_CHECK(start_invalidation(queue));
+    // The width of descriptors goes with the mode: where that changes the queue works after the new
+    // root.
+    std::optional<Queue> late;
+    if (result.found == Found::foreign && mode != hardware_.features().walk.mode)
+        late = queue;
+    else
+        SMMU_CHECK(start_invalidation(queue));
     switch (result.found) {
         case Found::off:
             SMMU_CHECK(enable_from_off(wanted));
@@ -256,6 +262,16 @@ Result<void> VtdUnit::carry_out(const Wanted& wanted, Queue queue, TableMode mod
     return finish_take_over();
 }
 
+Result<void> VtdUnit::check_mode_can_be_had(Found found) const {
+    const TableMode mode = hardware_.mode(), wanted = hardware_.features().walk.mode;
+    if (found == Found::off || mode == wanted || hardware_.features().root_invalidates) return {};
+    return fail(
+        ENOTSUP,
+        fmt::format("{}: it translates in mode {} and cannot change to mode {} while translating "
+                    "(no ESRTPS); turn the other owner off first. The unit was left as found",
+                    name(), unsigned(mode), unsigned(wanted)));
+}
+
 Result<TakeOver> VtdUnit::take_over(std::span<const Assignment> assignments) {
     const Instant begun = hardware_.clock().now();
     const hw::Registers& registers = hardware_.registers();
@@ -264,13 +280,7 @@ Result<TakeOver> VtdUnit::take_over(std::span<const Assignment> assignments) {
     SMMU_TRY(const Wanted wanted, wanted_entries(assignments));
     TakeOver result{.found = look(), .pause = {}, .took = {}};
     const TableMode mode = hardware_.mode();
-    if (result.found != Found::off && mode != TableMode::legacy &&
-        !hardware_.features().root_invalidates)
-        return fail(
-            ENOTSUP,
-            fmt::format("{}: it translates in mode {} and cannot change that while translating "
-                        "(no ESRTPS); turn the other owner off first. The unit was left as found",
-                        name(), unsigned(mode)));
+    SMMU_CHECK(check_mode_can_be_had(result.found));
     SMMU_CHECK(take_frames(wanted));
     auto queue = prepare_queue();
     if (!queue) {

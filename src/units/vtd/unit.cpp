@@ -5,24 +5,69 @@
 
 #include <algorithm>
 
+#include "paging/vtd_first_stage.hpp"
+#include "paging/vtd_second_stage.hpp"
+
 namespace smmu::units::vtd {
+namespace {
+
+template <paging::Format F>
+Result<std::unique_ptr<TableSpace>> make_space(std::unique_ptr<SpaceCaches> caches,
+                                               const Walk& walk, memory::Arena& arena,
+                                               memory::Account& account) {
+    SMMU_TRY(auto table, paging::PageTable<F>::create({.levels = walk.levels,
+                                                       .input_bits = walk.input_bits,
+                                                       .leaf_sizes = walk.leaf_sizes,
+                                                       .coherency = walk.coherency},
+                                                      arena, account));
+    return std::make_unique<PagedSpace<F>>(std::move(table), arena, std::move(caches));
+}
+
+Result<std::unique_ptr<TableSpace>> make_space(std::unique_ptr<SpaceCaches> caches,
+                                               const Features& features, memory::Arena& arena,
+                                               memory::Account& account) {
+    const Walk& walk = features.walk;
+    if (walk.stage == Stage::first)
+        return make_space<paging::VtdFirstStage>(std::move(caches), walk, arena, account);
+    // In scalable mode the entry of the PASID forces snooping, not every leaf.
+    if (walk.mode == TableMode::legacy && features.forces_snoop)
+        return make_space<paging::VtdSecondStageSnooped>(std::move(caches), walk, arena, account);
+    return make_space<paging::VtdSecondStage>(std::move(caches), walk, arena, account);
+}
+
+// A unit that translates in legacy mode stays in it where the mode cannot change under translation,
+// and where its tables are an earlier instance's: adopted, they refuse nobody for a moment.
+Features keeping_legacy_mode(Features features, const hw::Registers& registers,
+                             const memory::Arena& arena) {
+    if (!features.legacy_walk || !registers.read<GlobalStatus>().has(GlobalStatus::translation) ||
+        registers.read<RootTable>()[RootTable::mode] != std::uint64_t(TableMode::legacy))
+        return features;
+    Features kept = features;
+    kept.walk = *features.legacy_walk;
+    const bool keeps =
+        !features.root_invalidates || find_predecessor(registers, kept, arena).has_value();
+    return keeps ? kept : features;
+}
+
+}  // namespace
 
 Result<std::unique_ptr<VtdUnit>> VtdUnit::create(std::unique_ptr<hw::Mmio> mmio, Features features,
                                                  std::string name, memory::Arena& arena,
                                                  memory::Account& account, Clock& clock,
                                                  unsigned host_address_bits) {
+    features = keeping_legacy_mode(features, hw::Registers(*mmio), arena);
     SMMU_TRY(std::vector<memory::Frame> frames, arena.take_many(account, 4));
     Frames own{std::move(frames[0]), std::move(frames[1]), std::move(frames[2]),
                std::move(frames[3])};
     memory::publish(features.coherency, own.empty_root.words(), memory::frame_bytes);
-    memory::publish(features.coherency, own.refusing_table.words(), memory::frame_bytes);
+    memory::publish(features.walk.coherency, own.refusing_table.words(), memory::frame_bytes);
     std::unique_ptr<VtdUnit> unit(new VtdUnit(std::move(mmio), features, std::move(name), arena,
                                               account, clock, host_address_bits, std::move(own)));
     // Spaces are made before take-over: their ids must differ from those that an earlier instance's
     // tables use.
-    if (const auto predecessor = find_predecessor(unit->hardware_, arena))
+    if (const auto predecessor = find_predecessor(unit->hardware_.registers(), features, arena))
         for (const std::uint16_t domain : predecessor->domains) unit->domains_.reserve(domain);
-    SMMU_TRY(unit->refusing_domain_, unit->domains_.take(unit->name()));
+    SMMU_CHECK(unit->prepare_refusing());
     return unit;
 }
 
@@ -45,6 +90,9 @@ VtdUnit::~VtdUnit() {
     std::vector<memory::Frame> frames = std::move(leftover_);
     if (tables_)
         for (memory::Frame& frame : tables_->release()) frames.push_back(std::move(frame));
+    if (refusing_pasids_) refusing_pasids_->release(frames);
+    for (Member& member : members_)
+        if (member.pasids) member.pasids->release(frames);
     for (memory::Frame* frame :
          {&frames_.empty_root, &frames_.refusing_table, &frames_.queue_ring, &frames_.queue_status})
         if (*frame) frames.push_back(std::move(*frame));
@@ -69,78 +117,95 @@ const VtdUnit::Member* VtdUnit::member(const AddressSpace& space) const {
     return found == members_.end() ? nullptr : &*found;
 }
 
-const VtdUnit::Member* VtdUnit::member_of(std::uint16_t domain) const {
-    const auto found = std::ranges::find(members_, domain, &Member::domain);
+// The space that a stream is attached to; nullptr where it refuses.
+const VtdUnit::Member* VtdUnit::member_of(StreamId stream) const {
+    const StreamEntry entry = tables_ ? tables_->entry(stream) : StreamEntry{};
+    if (!entry.is_present()) return nullptr;
+    const auto found = std::ranges::find(members_, *entry.target, &Member::target);
     return found == members_.end() ? nullptr : &*found;
 }
 
-Result<std::unique_ptr<AddressSpace>> VtdUnit::create_space(memory::Account& account) {
+// In scalable mode streams find the page table by way of PASID tables of their own for every space:
+// a stream changes its space by one store in both modes.
+Result<StreamTarget> VtdUnit::make_target(PhysAddr page_table, std::uint16_t domain,
+                                          std::optional<PasidTables>& pasids,
+                                          memory::Account& account) {
     const Features& features = hardware_.features();
+    if (features.walk.mode != TableMode::scalable) return StreamTarget{page_table, domain};
+    SMMU_TRY(pasids, PasidTables::create(page_table, domain, features, arena_, account));
+    return StreamTarget{pasids->directory(), domain};
+}
+
+Result<void> VtdUnit::prepare_refusing() {
     SMMU_TRY(const std::uint16_t domain, domains_.take(name()));
-    auto table =
-        paging::PageTable<paging::VtdSecondStage>::create({.levels = features.levels,
-                                                           .input_bits = features.input_bits,
-                                                           .leaf_sizes = features.leaf_sizes,
-                                                           .coherency = features.coherency},
-                                                          arena_, account);
-    if (!table) {
+    SMMU_TRY(refusing_, make_target(frames_.refusing_table.address(), domain, refusing_pasids_,
+                                    account_));
+    return {};
+}
+
+Result<std::unique_ptr<AddressSpace>> VtdUnit::create_space(memory::Account& account) {
+    SMMU_TRY(const std::uint16_t domain, domains_.take(name()));
+    auto space = make_space(std::make_unique<DomainCaches>(caches_, domain), hardware_.features(),
+                            arena_, account);
+    if (!space) {
         domains_.give_back(domain);
-        return pass_on(std::move(table));
+        return pass_on(std::move(space));
     }
-    auto space = std::make_unique<Space>(std::move(*table), arena_,
-                                         std::make_unique<DomainCaches>(caches_, domain));
-    members_.push_back({space.get(), space.get(), domain});
-    return std::unique_ptr<AddressSpace>(std::move(space));
+    Member member{space->get(), space->get(), {}, {}};
+    auto target = make_target(member.space->root(), domain, member.pasids, account);
+    if (!target) {
+        // Nobody has seen the tables, so nothing has to be forgotten.
+        if ((*space)->release()) domains_.give_back(domain);
+        return pass_on(std::move(target));
+    }
+    member.target = *target;
+    members_.push_back(std::move(member));
+    return std::unique_ptr<AddressSpace>(*std::move(space));
 }
 
 Result<void> VtdUnit::retire(std::unique_ptr<AddressSpace> space) noexcept {
     const auto found = std::ranges::find(members_, space.get(), &Member::handle);
     SMMU_ASSERT(found != members_.end());
-    const Member ending = *found;
-    if (tables_ && state_ == UnitState::containing)
-        tables_->visit([&](StreamId, const ContextEntry& entry) {
-            SMMU_ASSERT(!entry.is_present() || entry.target().domain != ending.domain);
-        });
-    auto released = ending.space->release();
-    // Without the flush the id stays taken for ever: what is cached under it may still be there.
-    if (released) domains_.give_back(ending.domain);
+    Member ending = std::move(*found);
     members_.erase(found);
+    if (tables_ && state_ == UnitState::containing)
+        tables_->visit([&](StreamId, const StreamEntry& entry) {
+            SMMU_ASSERT(entry.target != ending.target);
+        });
+    memory::Gather gathered;
+    if (ending.pasids) ending.pasids->retire(gathered);
+    auto released = ending.space->release(std::move(gathered));
+    // Without the flush the id stays taken for ever: what is cached under it may still be there.
+    if (released) domains_.give_back(ending.target.domain);
     return released;
 }
 
-ContextEntry VtdUnit::translating(const Member& member, Recording recording) const {
-    return ContextEntry::translating(
-        {member.space->table().root(), hardware_.features().width_code, member.domain},
-        recording == Recording::muted);
-}
-
-ContextEntry VtdUnit::refusing() const {
-    return ContextEntry::translating(
-        {frames_.refusing_table.address(), hardware_.features().width_code, refusing_domain_},
-        false);
+StreamEntry VtdUnit::translating(const Member& member, Recording recording) {
+    return StreamEntry::translating(member.target, recording == Recording::muted);
 }
 
 Result<void> VtdUnit::make_place_for(StreamId stream) {
     if (raw(stream) >= stream_count)
         return fail(EINVAL,
                     fmt::format("{}: stream {:#x} is not a PCI requester id", name(), raw(stream)));
-    if (tables_->has_bus(stream)) return {};
+    if (tables_->has_table(stream)) return {};
     SMMU_TRY(memory::Frame contexts, arena_.take(account_));
-    tables_->add_bus(stream, std::move(contexts));
+    tables_->add_table(stream, std::move(contexts));
     return {};
 }
 
 // One store, then whatever the unit may have kept of the old entry.
-Result<void> VtdUnit::change(StreamId stream, const ContextEntry& entry) noexcept {
+Result<void> VtdUnit::change(StreamId stream, const StreamEntry& entry) noexcept {
     using What = Invalidate::What;
-    const ContextEntry old = tables_->entry(stream);
+    const StreamEntry old = tables_->entry(stream);
     if (old == entry) return {};
     tables_->store(stream, entry);
     const auto source = static_cast<std::uint16_t>(raw(stream));
     if (old.is_present()) {
-        const std::uint16_t left = old.target().domain;
+        const std::uint16_t left = old.target->domain;
         const Invalidate stale[] = {
             {.what = What::context_of_source, .domain = left, .source = source},
+            {.what = What::pasids_of_domain, .domain = left},
             {.what = What::translations_of_domain, .domain = left}};
         SMMU_CHECK(caches_.forget(stale));
     }
@@ -148,7 +213,8 @@ Result<void> VtdUnit::change(StreamId stream, const ContextEntry& entry) noexcep
     // Units in caching mode may remember that there was no entry, and no translation.
     const Invalidate absent[] = {
         {.what = What::context_of_source, .domain = 0, .source = source},
-        {.what = What::translations_of_domain, .domain = entry.target().domain}};
+        {.what = What::pasids_of_domain, .domain = entry.target->domain},
+        {.what = What::translations_of_domain, .domain = entry.target->domain}};
     return caches_.appeared(absent);
 }
 
@@ -166,13 +232,12 @@ Result<void> VtdUnit::attach(StreamId stream, AddressSpace& space) noexcept {
 Result<void> VtdUnit::block(StreamId stream, Recording recording) noexcept {
     if (state_ != UnitState::containing) return stopped();
     SMMU_CHECK(make_place_for(stream));
-    return change(stream, recording == Recording::muted ? ContextEntry::silent() : refusing());
+    return change(stream, recording == Recording::muted ? StreamEntry::silent() : refusing());
 }
 
 Result<void> VtdUnit::record(StreamId stream, Recording recording) noexcept {
     if (state_ != UnitState::containing) return stopped();
-    const ContextEntry now = tables_->entry(stream);
-    const Member* const attached = now.is_present() ? member_of(now.target().domain) : nullptr;
+    const Member* const attached = member_of(stream);
     if (attached == nullptr) return block(stream, recording);
     return change(stream, translating(*attached, recording));
 }
@@ -184,11 +249,11 @@ Drained VtdUnit::drain(RefusalSink& sink) noexcept {
         Looking(const VtdUnit& unit, RefusalSink& sink) : unit_(unit), sink_(sink) {}
         void refused(const Refusal& refusal) noexcept override {
             Refusal seen = refusal;
-            if (refusal.stage == 2 && refusal.reason == Refusal::Reason::not_mapped &&
-                unit_.tables_) {
-                const ContextEntry entry = unit_.tables_->entry(refusal.stream);
-                const Member* const attached =
-                    entry.is_present() ? unit_.member_of(entry.target().domain) : nullptr;
+            // The first stage says by itself that nothing is there.
+            if (refusal.stage != 1 && refusal.reason == Refusal::Reason::not_mapped) {
+                if (seen.stage == 0)
+                    seen.stage = std::uint8_t(unit_.hardware_.features().walk.stage);
+                const Member* const attached = unit_.member_of(refusal.stream);
                 if (attached != nullptr && attached->space->translate(refusal.address))
                     seen.reason = Refusal::Reason::permission;
             }
@@ -208,7 +273,7 @@ Result<void> VtdUnit::leave(Kept kept) noexcept {
     SMMU_TRY(const Wanted wanted, wanted_entries(kept));
     for (const auto& [stream, entry] : wanted) SMMU_CHECK(make_place_for(stream));
     // All is closed before anything opens; what stays as it is is not touched.
-    tables_->visit([&](StreamId stream, const ContextEntry& entry) {
+    tables_->visit([&](StreamId stream, const StreamEntry& entry) {
         const auto keeping = wanted.find(stream);
         if (keeping == wanted.end() && entry != refusing()) tables_->store(stream, refusing());
     });

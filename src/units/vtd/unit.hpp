@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// VtdUnit: one Intel VT-d remapping unit in legacy mode with second-stage tables.
+// VtdUnit: one Intel VT-d remapping unit, in legacy or in scalable mode.
 #pragma once
 
 #include <map>
 #include <optional>
 #include <vector>
 
-#include "paging/vtd_second_stage.hpp"
 #include "units/paged_space.hpp"
 #include "units/unit.hpp"
 #include "units/vtd/caches.hpp"
@@ -14,12 +13,11 @@
 #include "units/vtd/domain_ids.hpp"
 #include "units/vtd/fault_log.hpp"
 #include "units/vtd/invalidation_queue.hpp"
+#include "units/vtd/pasid_tables.hpp"
 #include "units/vtd/predecessor.hpp"
 #include "units/vtd/register_invalidation.hpp"
 
 namespace smmu::units::vtd {
-
-using Space = PagedSpace<paging::VtdSecondStage>;
 
 class VtdUnit final : public IommuUnit {
 public:
@@ -55,10 +53,11 @@ public:
 private:
     struct Member {
         AddressSpace* handle;  // as containment knows it
-        Space* space;
-        std::uint16_t domain;
+        TableSpace* space;
+        StreamTarget target;
+        std::optional<PasidTables> pasids;  // in scalable mode
     };
-    using Wanted = std::map<StreamId, ContextEntry>;
+    using Wanted = std::map<StreamId, StreamEntry>;
     enum class Queue : std::uint8_t { none, stopped, continued };
     // Interrupt remapping is another's; it must stay as take-over found it.
     struct Interrupts {
@@ -73,14 +72,17 @@ private:
     const std::string& name() const { return hardware_.name(); }
     std::unexpected<Error> stopped() const;
     const Member* member(const AddressSpace& space) const;
-    const Member* member_of(std::uint16_t domain) const;
+    const Member* member_of(StreamId stream) const;
+    Result<StreamTarget> make_target(PhysAddr page_table, std::uint16_t domain,
+                                     std::optional<PasidTables>& pasids, memory::Account& account);
+    Result<void> prepare_refusing();
 
     // Entries.
-    ContextEntry translating(const Member& member, Recording recording) const;
-    ContextEntry refusing() const;
+    static StreamEntry translating(const Member& member, Recording recording);
+    StreamEntry refusing() const { return StreamEntry::translating(refusing_, false); }
     Result<Wanted> wanted_entries(std::span<const Assignment> assignments) const;
     Result<void> make_place_for(StreamId stream);
-    Result<void> change(StreamId stream, const ContextEntry& entry) noexcept;
+    Result<void> change(StreamId stream, const StreamEntry& entry) noexcept;
 
     // Take-over.
     Found look() const;
@@ -91,13 +93,14 @@ private:
     void fill(const Wanted& wanted) noexcept;
     Result<void> stop_other_queue() noexcept;
     Result<Queue> prepare_queue() noexcept;
+    Result<void> check_mode_can_be_had(Found found) const;
     Found prepare_tables(Found found) noexcept;
     Result<void> carry_out(const Wanted& wanted, Queue queue, TableMode mode,
                            TakeOver& result) noexcept;
     Result<void> start_invalidation(Queue queue) noexcept;
     Result<void> forget_all_unless_root_did() noexcept;
     Result<void> enable_from_off(const Wanted& wanted) noexcept;
-    Result<void> replace_foreign(const Wanted& wanted, bool late_queue,
+    Result<void> replace_foreign(const Wanted& wanted, std::optional<Queue> late,
                                  Nanoseconds& pause) noexcept;
     Result<void> adopt_in_place(const Wanted& wanted) noexcept;
     Result<void> finish_take_over() noexcept;
@@ -105,6 +108,7 @@ private:
     // Hard stop and recheck.
     Interrupts interrupts_now() const;
     bool refuse_everything() noexcept;
+    TableMode mode_of_stop(bool translating_now) const;
     bool forget_after_stop() noexcept;
 
     memory::Arena& arena_;
@@ -122,7 +126,8 @@ private:
         leftover_;  // adopted, then not used: free after the next complete flush
     std::optional<ContextTables> tables_;
     DomainIds domains_;
-    std::uint16_t refusing_domain_ = 0;
+    StreamTarget refusing_;                      // of known blocked streams
+    std::optional<PasidTables> refusing_pasids_;
     std::vector<Member> members_;
 
     UnitCaches caches_;

@@ -23,6 +23,7 @@ inline constexpr std::uint64_t page = 0x1000;
 inline constexpr PhysAddr source{0x200'0000}, target{0x201'0000};  // buffers
 inline constexpr PhysAddr foreign_tables{0x300'0000};
 inline constexpr std::uint64_t table_bytes = 4u << 20;
+inline constexpr unsigned host_bits = 39;  // enough for what the boards have
 
 inline Result<void> apply(units::AddressSpace& space, const units::Change& change) {
     const units::Change changes[] = {change};
@@ -49,8 +50,7 @@ public:
 
 // One instance of the service on the board.
 struct Instance {
-    static Result<std::unique_ptr<Instance>> start(platform::Platform& platform,
-                                                   unsigned host_bits) {
+    static Result<std::unique_ptr<Instance>> start(platform::Platform& platform) {
         auto instance = std::make_unique<Instance>();
         SMMU_TRY(const memory::TableMemory memory,
                  platform.table_memory(std::nullopt, table_bytes));
@@ -80,10 +80,18 @@ struct Instance {
     std::vector<std::unique_ptr<units::AddressSpace>> spaces;
 };
 
-class Vtd : public testing::Test {
+// A board, and how the driver is to use its unit.
+struct Kind {
+    const char* board;
+    const char* mode;
+    unsigned input_bits;
+    std::uint8_t stage;
+};
+
+class Vtd : public testing::TestWithParam<Kind> {
 protected:
-    void start(const std::string& name, unsigned host_bits = 48) {
-        auto started = test::BoardProcess::start(name);
+    void start() {
+        auto started = test::BoardProcess::start(GetParam().board);
         ASSERT_TRUE(started) << started.error().text;
         board_ = std::move(*started);
         auto connected = board_->connect();
@@ -96,13 +104,12 @@ protected:
             edus_.push_back(std::make_unique<test::Edu>(*client_, function));
             edus_.back()->bus_master(true);
         }
-        host_bits_ = host_bits;
         auto opened = platform::board::open(board_->socket());
         ASSERT_TRUE(opened) << opened.error().text;
         platform_ = std::move(*opened);
     }
     void service() {
-        auto started = Instance::start(*platform_, host_bits_);
+        auto started = Instance::start(*platform_);
         ASSERT_TRUE(started) << started.error().text;
         instance_ = std::move(*started);
     }
@@ -153,10 +160,13 @@ protected:
         const PhysAddr root = foreign_tables;
         for (std::uint64_t at = 0; at < 8 * page; at += 8) ram_->store<std::uint64_t>(root + at, 0);
         ram_->store<std::uint64_t>(root, (root + page).value | 1);
+        const bool three_levels = GetParam().input_bits == 39;
+        const PhysAddr top = root + (three_levels ? 3 : 2) * page;
         for (std::uint64_t function = 0; function < 256; ++function) {
             ram_->store<std::uint64_t>(root + page + 16 * function,
-                                       pass_through ? 9 : ((root + 2 * page).value | 1));
-            ram_->store<std::uint64_t>(root + page + 16 * function + 8, 2 | 7 << 8);
+                                       pass_through ? 9 : (top.value | 1));
+            ram_->store<std::uint64_t>(root + page + 16 * function + 8,
+                                       (three_levels ? 1u : 2u) | 7 << 8);
         }
         ram_->store<std::uint64_t>(root + 2 * page, (root + 3 * page).value | 3);
         ram_->store<std::uint64_t>(root + 3 * page, 0x83);
@@ -178,13 +188,43 @@ protected:
         ASSERT_EQ(reg(0x1c, 4) & 0xc400'0000, 0xc400'0000u);
     }
 
+    // The same in scalable mode, through one identity mapped gigabyte of the stage the unit has.
+    void set_up_foreign_scalable() {
+        const PhysAddr root = foreign_tables;
+        const bool first = GetParam().stage == 1;
+        const auto put = [&](std::uint64_t at, std::uint64_t value) {
+            ram_->store<std::uint64_t>(root + at, value);
+        };
+        ram_->fill(root, 8 * page, 0);
+        put(0, (root + page).value | 1);
+        for (std::uint64_t function = 0; function < 128; ++function)
+            put(page + 32 * function, (root + 2 * page).value | 1);
+        put(2 * page, (root + 3 * page).value | 1);
+        put(3 * page, 1 | 2 << 2 | (first ? 1 << 6 : 2 << 6 | (root + 4 * page).value));
+        put(3 * page + 8, 7);
+        if (first) put(3 * page + 16, (root + 4 * page).value);
+        put(4 * page, (root + 5 * page).value | (first ? 0x27 : 3));
+        put(5 * page, first ? 0xe7 : 0x83);
+        set_reg(0x90, 8, (root + 6 * page).value | 0x800);
+        command(26);
+        set_reg(0x20, 8, root.value | 0x400);
+        command(30);
+        // All three caches, and a wait that reports to memory.
+        const std::uint64_t lows[] = {1 | 1 << 4, 7 | 3 << 4, 2 | 1 << 4,
+                                      5 | 1 << 5 | std::uint64_t{1} << 32};
+        for (std::size_t i = 0; i < 4; ++i) put(6 * page + 32 * i, lows[i]);
+        put(6 * page + 32 * 3 + 8, (root + 7 * page).value);
+        set_reg(0x88, 8, 0x80);
+        command(31);
+        ASSERT_EQ(reg(0x1c, 4) & 0xc400'0000, 0xc400'0000u);
+    }
+
     std::unique_ptr<test::BoardProcess> board_;
     std::unique_ptr<link::Client> client_;
     std::optional<test::Ram> ram_;
     std::vector<std::unique_ptr<test::Edu>> edus_;
     std::unique_ptr<platform::Platform> platform_;
     std::unique_ptr<Instance> instance_;
-    unsigned host_bits_ = 48;
 };
 
 }  // namespace smmu::test::vtd

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The VT-d driver against the real emulated hardware, with devices that really move bytes.
+// The VT-d driver against the real emulated hardware, with devices that really move bytes: every test
+// on every board.
 #include "vtd_board.hpp"
 
 namespace smmu::test::vtd {
@@ -13,18 +14,20 @@ void expect_taken(const Result<units::TakeOver>& taken, Found found) {
                 double(taken->pause.count()) / 1e3);
 }
 
-TEST_F(Vtd, FoundOffBecomesContaining) {
-    ASSERT_NO_FATAL_FAILURE(start("q35-vtd"));
+TEST_P(Vtd, FoundOffBecomesContaining) {
+    ASSERT_NO_FATAL_FAILURE(start());
     load(a(), {source.value}, source, 0x1111);
     load(b(), {source.value}, source, 0x2222);
     load(behind_port(), {source.value}, source, 0x3333);
     EXPECT_TRUE(writes(b(), {target.value}, target));  // open before
     ASSERT_NO_FATAL_FAILURE(service());
-    EXPECT_EQ(unit().capabilities().input_bits, 48u);
+    EXPECT_EQ(unit().capabilities().input_bits, GetParam().input_bits);
+    EXPECT_EQ(unit().capabilities().write_implies_read, GetParam().stage == 1);
+    EXPECT_TRUE(unit().report().mode.starts_with(GetParam().mode)) << unit().report().mode;
     EXPECT_EQ(unit().capabilities().leaf_sizes, 1ull << 12 | 1ull << 21 | 1ull << 30);
     EXPECT_EQ(unit().report().found, Found::off);
     units::AddressSpace& space = instance_->space();
-    const Iova iova{0x12'3456'7000};
+    const Iova iova{0x2'3456'7000};
     ASSERT_TRUE(map(space, iova, target));
     const Assignment assignments[] = {{a().stream(), &space}, {b().stream(), nullptr}};
     expect_taken(unit().take_over(assignments), Found::off);
@@ -39,7 +42,7 @@ TEST_F(Vtd, FoundOffBecomesContaining) {
     EXPECT_EQ(seen.all[0].address, Iova{target.value});
     EXPECT_EQ(seen.all[0].access, Access::write);
     EXPECT_EQ(seen.all[0].reason, Refusal::Reason::not_mapped);
-    EXPECT_EQ(seen.all[0].stage, 2);
+    EXPECT_EQ(seen.all[0].stage, GetParam().stage);
 
     EXPECT_FALSE(writes(b(), {target.value}, target));
     seen = refusals();
@@ -55,8 +58,8 @@ TEST_F(Vtd, FoundOffBecomesContaining) {
     EXPECT_TRUE(unit().recheck());
 }
 
-TEST_F(Vtd, ReadsAndPermissionsBothWays) {
-    ASSERT_NO_FATAL_FAILURE(start("q35-vtd"));
+TEST_P(Vtd, ReadsAndPermissionsBothWays) {
+    ASSERT_NO_FATAL_FAILURE(start());
     ASSERT_NO_FATAL_FAILURE(service());
     units::AddressSpace& space = instance_->space();
     const Iova readable{0x5000}, writable{0x6000}, missing{0x7000};
@@ -84,8 +87,8 @@ TEST_F(Vtd, ReadsAndPermissionsBothWays) {
     EXPECT_TRUE(writes(a(), writable, target) == false);  // what it read was refused: zeros
 }
 
-TEST_F(Vtd, UnmapIsEffectiveWhenItReturns) {
-    ASSERT_NO_FATAL_FAILURE(start("q35-vtd"));
+TEST_P(Vtd, UnmapIsEffectiveWhenItReturns) {
+    ASSERT_NO_FATAL_FAILURE(start());
     load(a(), {source.value}, source, 0x77);
     ASSERT_NO_FATAL_FAILURE(service());
     units::AddressSpace& space = instance_->space();
@@ -109,10 +112,10 @@ TEST_F(Vtd, UnmapIsEffectiveWhenItReturns) {
     EXPECT_TRUE(writes(a(), large + 0x12'2000, inside - page));
 }
 
-TEST_F(Vtd, ForeignTablesAndPassThroughAreReplaced) {
+TEST_P(Vtd, ForeignTablesAndPassThroughAreReplaced) {
     for (const bool pass_through : {false, true}) {
         SCOPED_TRACE(pass_through);
-        ASSERT_NO_FATAL_FAILURE(start("q35-vtd"));
+        ASSERT_NO_FATAL_FAILURE(start());
         ASSERT_NO_FATAL_FAILURE(set_up_foreign(pass_through));
         load(a(), {source.value}, source, 0x44);
         load(b(), {source.value}, source, 0x55);
@@ -122,11 +125,21 @@ TEST_F(Vtd, ForeignTablesAndPassThroughAreReplaced) {
         units::AddressSpace& space = instance_->space();
         ASSERT_TRUE(map(space, {0x5000}, target));
         const Assignment assignments[] = {{a().stream(), &space}, {b().stream(), nullptr}};
-        expect_taken(unit().take_over(assignments), Found::foreign);
-        EXPECT_TRUE(writes(a(), {0x5000}, target));
-        EXPECT_FALSE(writes(a(), {target.value}, target));
-        EXPECT_FALSE(writes(b(), {target.value}, target));
-        EXPECT_TRUE(unit().recheck());
+        auto taken = unit().take_over(assignments);
+        if (GetParam().stage == 1) {
+            // These units cannot change the mode under translation, and legacy mode has no first stage.
+            ASSERT_FALSE(taken);
+            EXPECT_EQ(taken.error().code, ENOTSUP);
+            EXPECT_EQ(unit().state(), units::UnitState::untouched);
+            EXPECT_TRUE(writes(b(), {target.value}, target));
+        } else {
+            expect_taken(taken, Found::foreign);
+            EXPECT_TRUE(unit().report().mode.starts_with("legacy, second stage"));
+            EXPECT_TRUE(writes(a(), {0x5000}, target));
+            EXPECT_FALSE(writes(a(), {target.value}, target));
+            EXPECT_FALSE(writes(b(), {target.value}, target));
+            EXPECT_TRUE(unit().recheck());
+        }
         TearDown();
         edus_.clear();
         ram_.reset();
@@ -136,8 +149,28 @@ TEST_F(Vtd, ForeignTablesAndPassThroughAreReplaced) {
     }
 }
 
-TEST_F(Vtd, KilledAndAdoptedInPlace) {
-    ASSERT_NO_FATAL_FAILURE(start("q35-vtd"));
+class ScalableVtd : public Vtd {};
+
+TEST_P(ScalableVtd, ForeignTablesAreReplaced) {
+    ASSERT_NO_FATAL_FAILURE(start());
+    ASSERT_NO_FATAL_FAILURE(set_up_foreign_scalable());
+    load(a(), {source.value}, source, 0x44);
+    load(b(), {source.value}, source, 0x55);
+    EXPECT_TRUE(writes(b(), {target.value}, target));
+    ASSERT_NO_FATAL_FAILURE(service());
+    units::AddressSpace& space = instance_->space();
+    ASSERT_TRUE(map(space, {0x5000}, target));
+    const Assignment assignments[] = {{a().stream(), &space}, {b().stream(), nullptr}};
+    expect_taken(unit().take_over(assignments), Found::foreign);
+    EXPECT_TRUE(unit().report().mode.starts_with(GetParam().mode)) << unit().report().mode;
+    EXPECT_TRUE(writes(a(), {0x5000}, target));
+    EXPECT_FALSE(writes(a(), {target.value}, target));
+    EXPECT_FALSE(writes(b(), {target.value}, target));
+    EXPECT_TRUE(unit().recheck());
+}
+
+TEST_P(Vtd, KilledAndAdoptedInPlace) {
+    ASSERT_NO_FATAL_FAILURE(start());
     load(a(), {source.value}, source, 0x66);
     load(b(), {source.value}, source, 0x67);
     ASSERT_NO_FATAL_FAILURE(service());
@@ -179,8 +212,8 @@ TEST_F(Vtd, KilledAndAdoptedInPlace) {
     EXPECT_FALSE(writes(a(), {0x5000}, target));
 }
 
-TEST_F(Vtd, StreamsMoveMuteAndLeave) {
-    ASSERT_NO_FATAL_FAILURE(start("q35-vtd"));
+TEST_P(Vtd, StreamsMoveMuteAndLeave) {
+    ASSERT_NO_FATAL_FAILURE(start());
     load(a(), {source.value}, source, 0x88);
     load(behind_port(), {source.value}, source, 0x89);
     ASSERT_NO_FATAL_FAILURE(service());
@@ -214,8 +247,8 @@ TEST_F(Vtd, StreamsMoveMuteAndLeave) {
     EXPECT_NE(reg(0x1c, 4) & 0x8000'0000, 0u);
 }
 
-TEST_F(Vtd, CachingModeSeesWhatIsMapped) {
-    ASSERT_NO_FATAL_FAILURE(start("q35-vtd-cm"));
+TEST_P(Vtd, WhatIsMappedIsSeenAtOnce) {
+    ASSERT_NO_FATAL_FAILURE(start());
     load(a(), {source.value}, source, 0x99);
     ASSERT_NO_FATAL_FAILURE(service());
     units::AddressSpace& space = instance_->space();
@@ -232,13 +265,12 @@ TEST_F(Vtd, CachingModeSeesWhatIsMapped) {
     EXPECT_TRUE(writes(a(), {0x6000}, target));
 }
 
-TEST_F(Vtd, ThreeLevels) {
-    ASSERT_NO_FATAL_FAILURE(start("q35-vtd-39", 39));
+TEST_P(Vtd, TheHighestAddress) {
+    ASSERT_NO_FATAL_FAILURE(start());
     load(a(), {source.value}, source, 0xaa);
     ASSERT_NO_FATAL_FAILURE(service());
-    EXPECT_EQ(unit().capabilities().input_bits, 39u);
     units::AddressSpace& space = instance_->space();
-    const Iova highest{(std::uint64_t{1} << 39) - page};
+    const Iova highest{(std::uint64_t{1} << GetParam().input_bits) - page};
     ASSERT_TRUE(map(space, highest, target));
     const units::Change beyond[] = {
         paging::Map{{highest + page, highest + (2 * page - 1)}, target, read_write}};
@@ -252,8 +284,8 @@ TEST_F(Vtd, ThreeLevels) {
     EXPECT_EQ(refusals().all.size(), 1u);
 }
 
-TEST_F(Vtd, HardStopRefusesEverythingUntilTakenOverAgain) {
-    ASSERT_NO_FATAL_FAILURE(start("q35-vtd"));
+TEST_P(Vtd, HardStopRefusesEverythingUntilTakenOverAgain) {
+    ASSERT_NO_FATAL_FAILURE(start());
     load(a(), {source.value}, source, 0xbb);
     load(b(), {source.value}, source, 0xbc);
     ASSERT_NO_FATAL_FAILURE(service());
@@ -273,8 +305,8 @@ TEST_F(Vtd, HardStopRefusesEverythingUntilTakenOverAgain) {
     EXPECT_FALSE(writes(b(), {target.value}, target));
 }
 
-TEST_F(Vtd, HardStopOfAUnitFoundOff) {
-    ASSERT_NO_FATAL_FAILURE(start("q35-vtd"));
+TEST_P(Vtd, HardStopOfAUnitFoundOff) {
+    ASSERT_NO_FATAL_FAILURE(start());
     load(a(), {source.value}, source, 0xcc);
     ASSERT_NO_FATAL_FAILURE(service());
     unit().hard_stop();
@@ -282,8 +314,8 @@ TEST_F(Vtd, HardStopOfAUnitFoundOff) {
     EXPECT_NE(unit().report().mode.find("everything refuses"), std::string::npos);
 }
 
-TEST_F(Vtd, TranslationTurnedOffBehindOurBackIsNoticed) {
-    ASSERT_NO_FATAL_FAILURE(start("q35-vtd"));
+TEST_P(Vtd, TranslationTurnedOffBehindOurBackIsNoticed) {
+    ASSERT_NO_FATAL_FAILURE(start());
     load(a(), {source.value}, source, 0xdd);
     ASSERT_NO_FATAL_FAILURE(service());
     units::AddressSpace& space = instance_->space();
@@ -302,6 +334,25 @@ TEST_F(Vtd, TranslationTurnedOffBehindOurBackIsNoticed) {
     EXPECT_TRUE(writes(a(), {0x5000}, target));
     EXPECT_TRUE(unit().recheck());
 }
+
+std::string name_of(const testing::TestParamInfo<Kind>& tested) {
+    std::string name = tested.param.board;
+    std::ranges::replace(name, '-', '_');
+    return name;
+}
+
+constexpr Kind scalable[] = {{"q35-vtd-scalable", "scalable, second stage", 48, 2},
+                             {"q35-vtd-scalable-cm", "scalable, second stage", 48, 2},
+                             {"q35-vtd-first-stage", "scalable, first stage", 47, 1},
+                             {"q35-vtd-first-stage-cm", "scalable, first stage", 47, 1}};
+
+INSTANTIATE_TEST_SUITE_P(LegacyBoards, Vtd,
+                         testing::Values(Kind{"q35-vtd", "legacy, second stage", 48, 2},
+                                         Kind{"q35-vtd-cm", "legacy, second stage", 48, 2},
+                                         Kind{"q35-vtd-39", "legacy, second stage", 39, 2}),
+                         name_of);
+INSTANTIATE_TEST_SUITE_P(ScalableBoards, Vtd, testing::ValuesIn(scalable), name_of);
+INSTANTIATE_TEST_SUITE_P(ScalableBoards, ScalableVtd, testing::ValuesIn(scalable), name_of);
 
 }  // namespace
 }  // namespace smmu::test::vtd

@@ -5,6 +5,9 @@
 #include <smmu.h>
 #include <smmu_ext.h>
 
+#include <gtest/gtest.h>
+
+#include <algorithm>
 #include <atomic>
 
 #include "tests/e2e/judges/service_process.hpp"
@@ -15,6 +18,20 @@
 namespace smmu::test {
 
 using Words = std::vector<std::string>;
+
+// Boards with VT-d in every mode that the judges know, with and without caching mode.
+inline auto vtd_boards() {
+    return testing::Values("q35-vtd", "q35-vtd-cm", "q35-vtd-scalable", "q35-vtd-scalable-cm",
+                           "q35-vtd-first-stage", "q35-vtd-first-stage-cm");
+}
+inline std::string name_of_board(const testing::TestParamInfo<const char*>& tested) {
+    std::string name = tested.param;
+    std::ranges::replace(name, '-', '_');
+    return name;
+}
+inline bool has_first_stage_only(const std::string& board) {
+    return board.find("first-stage") != std::string::npos;
+}
 
 // Memory that the scenarios use. The upper half of RAM is the service's.
 namespace place {

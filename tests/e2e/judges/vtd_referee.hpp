@@ -42,6 +42,7 @@ public:
     void accept(const Registers& now, bool own = false) {
         registers_ = now;
         root_ = now.rtaddr & page_mask;
+        mode_ = mode_of(now.rtaddr);
         tail_ = now.iqt;
         own_ = own;
         awaits_root_ = false;
@@ -105,8 +106,18 @@ private:
         Snapshot snapshot;
         if ((registers_.gsts & translation) == 0) return snapshot;
         Walker walker(memory_, capability_, snapshot);
-        walker.walk_root(root_);
+        walker.walk_root(root_, mode_);
         return snapshot;
+    }
+    static Mode mode_of(std::uint64_t rtaddr) {
+        return (rtaddr >> 10 & 3) == 1 ? Mode::scalable : Mode::legacy;
+    }
+    bool is_scalable() const { return mode_ == Mode::scalable; }
+    // Invalidations that a new root needs, in this order: contexts, PASIDs, translations.
+    int steps_of_root() const { return is_scalable() ? 3 : 2; }
+    int step_of(Invalidation::Cache cache) const {
+        if (cache == Invalidation::Cache::context) return steps_of_root();
+        return cache == Invalidation::Cache::pasid ? 2 : 1;
     }
     void observe() {
         if ((registers_.gsts & translation) == 0) return;
@@ -119,7 +130,7 @@ private:
         if (own_ && snapshot_.roots.size() == now.roots.size())
             for (std::size_t bus = 0; bus < now.roots.size(); ++bus)
                 if ((snapshot_.roots[bus] & 1) != 0 && snapshot_.roots[bus] != now.roots[bus])
-                    unflushed_root_ = 2;
+                    unflushed_root_ = steps_of_root();
         snapshot_ = std::move(now);
     }
 
@@ -134,10 +145,16 @@ private:
         if ((last_command_ & queue) != 0 && ((registers_.gsts ^ last_value_) & queue) != 0)
             complain("the queue command before was not acknowledged");
         if ((changed & set_root) != 0) {
+            const Mode before = mode_;
             root_ = registers_.rtaddr & page_mask;
+            mode_ = mode_of(registers_.rtaddr);
+            if (mode_ != before && (keep & translation) != 0 && !capability_.mode_may_change())
+                complain("the table mode changes while translating");
+            if (is_scalable() && (keep & queue) != 0 && !is_wide())
+                complain("narrow descriptors in scalable mode");
             awaits_root_ = false;
             own_ = true;
-            unflushed_root_ = 2;
+            unflushed_root_ = steps_of_root();
         }
         if ((changed & translation) != 0 && (value & translation) != 0) {
             if (unflushed_root_ != 0)
@@ -158,14 +175,16 @@ private:
         last_value_ = value;
     }
     void root_address(const Write& write) {
-        if ((write.value & 0xfff) != 0) complain("the root address has other bits set");
+        const std::uint64_t mode = capability_.scalable() ? write.value & 0x400 : 0;
+        if ((write.value & 0xfff) != mode) complain("the root address has other bits set");
         if (!memory_.holds(write.value & page_mask, 4096))
             complain("the root table is not in memory");
         awaits_root_ = true;
     }
     void queue_address(const Write& write) {
         if ((registers_.gsts & queue) != 0) complain("the queue is moved while it runs");
-        if ((write.value & 0xff8) != 0) complain("the queue address has other bits set");
+        const std::uint64_t wide = capability_.scalable() ? write.value & 0x800 : 0;
+        if ((write.value & 0xff8) != wide) complain("the queue address has other bits set");
         const std::uint64_t bytes = std::uint64_t{4096} << (write.value & 7);
         if (!memory_.holds(write.value & page_mask, bytes)) complain("the queue is not in memory");
     }
@@ -180,20 +199,25 @@ private:
     void tail(const Write& write, const Registers& now) {
         const std::uint64_t ring = std::uint64_t{4096} << (registers_.iqa & 7);
         const std::uint64_t base = registers_.iqa & page_mask;
-        if ((write.value & 0xf) != 0 || write.value >= ring)
+        const std::uint64_t bytes = is_wide() ? 32 : 16;
+        if (write.value % bytes != 0 || write.value >= ring)
             return complain("the tail is not in the ring");
         if ((registers_.gsts & queue) == 0) {
             tail_ = now.iqt;
             if (write.value != 0) complain("a tail while the queue is off");
             return;
         }
-        for (std::uint64_t at = tail_; at != write.value; at = (at + 16) % ring)
+        for (std::uint64_t at = tail_; at != write.value; at = (at + bytes) % ring) {
+            if (is_wide() && (memory_.word(base + at + 16) | memory_.word(base + at + 24)) != 0)
+                complain("a wide descriptor with more in it");
             descriptor(memory_.word(base + at), memory_.word(base + at + 8));
+        }
         tail_ = write.value;
         if ((now.fsts & ~registers_.fsts & 0x10) != 0)
             complain("the unit found an error in the queue");
     }
 
+    bool is_wide() const { return (registers_.iqa & 0x800) != 0; }
     void descriptor(std::uint64_t low, std::uint64_t high) {
         const auto bad = [&](const char* why) {
             complain(fmt::format("descriptor {:#x} {:#x}: {}", low, high, why));
@@ -208,6 +232,7 @@ private:
                 pending_.push_back({Invalidation::Cache::context, scope, domain,
                                     static_cast<std::uint32_t>(low >> 32 & 0xffff),
                                     masks[low >> 48 & 3]});
+                pending_.back().is_scalable = is_scalable();
                 return;
             }
             case 2:
@@ -219,9 +244,36 @@ private:
                                                                         : void();
             case 5:
                 return wait_descriptor(low, high, bad);
+            case 6:
+                return is_scalable() ? first_stage_descriptor(low, high, domain, bad)
+                                     : bad("a type that legacy mode does not have");
+            case 7:
+                return is_scalable() ? pasid_descriptor(low, high, domain, bad)
+                                     : bad("a type that legacy mode does not have");
             default:
                 return bad("a type that legacy mode does not have");
         }
+    }
+    // Both name PASID 0, the only one in use.
+    template <class Bad>
+    void pasid_descriptor(std::uint64_t low, std::uint64_t high, std::uint16_t domain,
+                          const Bad& bad) {
+        const bool is_global = (low >> 4 & 3) == 3;
+        if ((low & ~0xffff003full) != 0 || high != 0 || (low >> 4 & 3) == 2) bad("reserved bits");
+        pending_.push_back({.cache = Invalidation::Cache::pasid,
+                            .scope = is_global ? Invalidation::Scope::global
+                                               : Invalidation::Scope::domain,
+                            .domain = domain});
+    }
+    template <class Bad>
+    void first_stage_descriptor(std::uint64_t low, std::uint64_t high, std::uint16_t domain,
+                                const Bad& bad) {
+        const bool is_selective = (low >> 4 & 3) == 3;
+        if ((low & ~0xffff003full) != 0 || (!is_selective && (high != 0 || (low >> 4 & 3) != 2)))
+            bad("reserved bits");
+        translations(high, is_selective ? Invalidation::Scope::selective
+                                        : Invalidation::Scope::domain,
+                     domain, true, bad);
     }
     template <class Bad>
     void translation_descriptor(std::uint64_t low, std::uint64_t high, Invalidation::Scope scope,
@@ -232,6 +284,12 @@ private:
             bad("reserved bits");
         if (capability_.drains_writes() != ((low >> 6 & 1) != 0)) bad("the drain of writes");
         if (capability_.drains_reads() != ((low >> 7 & 1) != 0)) bad("the drain of reads");
+        translations(high, scope, domain, false, bad);
+    }
+    template <class Bad>
+    void translations(std::uint64_t high, Invalidation::Scope scope, std::uint16_t domain,
+                      bool first_stage, const Bad& bad) {
+        const bool is_selective = scope == Invalidation::Scope::selective;
         const std::uint64_t mask = high & 0x3f;
         const std::uint64_t first = high & ~std::uint64_t{0xfff};
         const std::uint64_t last = first + ((std::uint64_t{1} << (12 + (mask & 31))) - 1);
@@ -239,7 +297,7 @@ private:
                              (first & (last - first)) != 0))
             bad("an address mask that the unit does not have, or a misaligned address");
         pending_.push_back({Invalidation::Cache::translation, scope, domain, 0, 0, first, last,
-                            (high >> 6 & 1) != 0});
+                            (high >> 6 & 1) != 0, first_stage});
     }
     template <class Bad>
     void wait_descriptor(std::uint64_t low, std::uint64_t high, const Bad& bad) {
@@ -253,9 +311,7 @@ private:
         ++invalidations_;
         stale_.apply(what, snapshot_);
         if (what.scope != Invalidation::Scope::global) return;
-        if (what.cache == Invalidation::Cache::context && unflushed_root_ == 2) unflushed_root_ = 1;
-        if (what.cache == Invalidation::Cache::translation && unflushed_root_ == 1)
-            unflushed_root_ = 0;
+        if (unflushed_root_ == step_of(what.cache)) --unflushed_root_;
     }
 
     Memory memory_;
@@ -267,9 +323,10 @@ private:
     std::vector<std::string> findings_;
     std::string where_;
     std::uint64_t root_ = 0;  // as latched
+    Mode mode_ = Mode::legacy;
     std::uint64_t tail_ = 0;
     std::uint32_t last_command_ = 0, last_value_ = 0;
-    int unflushed_root_ = 0;  // 2: contexts and translations; 1: translations
+    int unflushed_root_ = 0;  // steps that are missing
     bool awaits_root_ = false;
     bool own_ = false;
     std::size_t writes_ = 0, invalidations_ = 0;

@@ -77,6 +77,9 @@ protected:
             if (attached != nullptr)
                 if (const auto found = attached->pages.find(number); found != attached->pages.end())
                     permissions = found->second;
+            // What these tables cannot say, and the service reports: a write grant also reads.
+            if (has_first_stage_only(GetParam()) && (permissions & SMF_WRITE) != 0)
+                permissions |= SMF_READ;
             bench.between_stops([&] {
                 Watch& watch = bench.probe().at(index);
                 watch.iova = {place::granted + number * page};
@@ -119,11 +122,7 @@ TEST_P(RandomClient, IsServedByTheBook) {
     EXPECT_EQ(bench.verdict(), "");
 }
 
-INSTANTIATE_TEST_SUITE_P(Boards, RandomClient, testing::Values("q35-vtd", "q35-vtd-cm"),
-                         [](const auto& tested) {
-                             return std::string(std::string(tested.param) == "q35-vtd" ? "plain"
-                                                                                       : "caching");
-                         });
+INSTANTIATE_TEST_SUITE_P(Boards, RandomClient, vtd_boards(), name_of_board);
 
 }  // namespace
 }  // namespace smmu::test

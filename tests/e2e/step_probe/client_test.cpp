@@ -128,9 +128,11 @@ TEST_P(Client, ChangePermission) {
     ASSERT_EQ(bench.map(object, place::granted + 0x1000, 0x1000, both_ways), 0);
     bench.expect(changed, Expect::passes);
     bench.fire("both again");
-    bench.expect(changed, Expect::closing, Expect::either);
+    // Tables that cannot say "write alone" go on allowing both, which the service reports.
+    const bool widened = has_first_stage_only(GetParam());
+    bench.expect(changed, widened ? Expect::either : Expect::closing, Expect::either);
     ASSERT_EQ(bench.map(object, place::granted + 0x1000, 0x1000, SMF_WRITE), 0);
-    bench.expect(changed, Expect::refused, Expect::passes);
+    bench.expect(changed, widened ? Expect::passes : Expect::refused, Expect::passes);
 }
 
 TEST_P(Client, RemoveDevice) {
@@ -155,8 +157,9 @@ TEST_P(Client, FailedFlush) {
     bench.between_stops([&] {
         const std::uint64_t ring = bench.read64(0x90) & vtd::page_mask;
         const std::uint64_t tail = bench.read64(0x88);
+        const bool has_wide_descriptors = (bench.read64(0x90) & 0x800) != 0;
         bench.ram().store<std::uint64_t>({ring + tail}, 0xf);
-        bench.write64(0x88, tail + 16);
+        bench.write64(0x88, tail + (has_wide_descriptors ? 32 : 16));
         ASSERT_NE(bench.read32(0x34) & 0x10, 0u);
         bench.referee().accept_queue_error();
     });
@@ -177,11 +180,7 @@ TEST_P(Client, FailedFlush) {
     bench.fire("after a recheck");
 }
 
-INSTANTIATE_TEST_SUITE_P(Boards, Client, testing::Values("q35-vtd", "q35-vtd-cm"),
-                         [](const auto& tested) {
-                             return std::string(std::string(tested.param) == "q35-vtd" ? "plain"
-                                                                                       : "caching");
-                         });
+INSTANTIATE_TEST_SUITE_P(Boards, Client, vtd_boards(), name_of_board);
 
 // A client in a process of its own, started before this process has threads; it waits for the word
 // to begin.

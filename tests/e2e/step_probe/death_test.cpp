@@ -35,7 +35,7 @@ std::size_t writes_of_a_start(const char* board) {
 }
 
 TEST(DeathAtAWrite, OfAStart) {
-    for (const char* const board : {"q35-vtd", "q35-vtd-cm"}) {
+    for (const char* const board : {"q35-vtd", "q35-vtd-cm", "q35-vtd-scalable", "q35-vtd-first-stage-cm"}) {
         const std::size_t count = writes_of_a_start(board);
         printf("%s: %zu writes\n", board, count);
         ASSERT_GT(count, 5u);

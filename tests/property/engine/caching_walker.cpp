@@ -185,4 +185,20 @@ Layout vtd_second_stage_layout(unsigned levels, unsigned input_bits, std::uint64
     return {levels, 9, input_bits, decode};
 }
 
+Layout vtd_first_stage_layout(unsigned levels, unsigned input_bits, std::uint64_t leaf_sizes) {
+    const auto decode = [leaf_sizes](std::uint64_t word, unsigned level) -> Decoded {
+        if (word == 0) return {};
+        constexpr std::uint64_t always = 0x25;  // present, user, accessed
+        const std::uint64_t frame = word & 0x000F'FFFF'FFFF'F000, size = std::uint64_t{1} << (12 + 9 * level);
+        const std::uint64_t flags = word & ~std::uint64_t{0x000F'FFFF'FFFF'F080};
+        const bool large = (word & 0x80) != 0;
+        if (level > 0 && !large) return {flags == (always | 2) ? Decoded::Kind::link : Decoded::Kind::bad, frame, true, true};
+        const bool writable = flags == (always | 2 | 0x40);
+        if (large != (level > 0) || (flags != always && !writable)) return {Decoded::Kind::bad};
+        if ((leaf_sizes & size) == 0 || (frame & (size - 1)) != 0) return {Decoded::Kind::bad};
+        return {Decoded::Kind::leaf, frame, true, writable};
+    };
+    return {levels, 9, input_bits, decode};
+}
+
 }  // namespace smmu::paging::test

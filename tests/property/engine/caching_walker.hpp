@@ -96,5 +96,7 @@ private:
 
 // The second stage of VT-d, by the specification's table: anything reserved is bad.
 Layout vtd_second_stage_layout(unsigned levels, unsigned input_bits, std::uint64_t leaf_sizes);
+// The first stage of VT-d: user, accessed and, where writing is allowed, dirty must be set from the start.
+Layout vtd_first_stage_layout(unsigned levels, unsigned input_bits, std::uint64_t leaf_sizes);
 
 }  // namespace smmu::paging::test

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The engine under random requests, three geometries of VT-d second stage, ample and scarce memory, two spaces side by
+// The engine under random requests, geometries of VT-d's second and first stage, ample and scarce memory, two spaces side by
 // side; every request is checked from all sides by CheckedSpace.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
 
+#include "paging/vtd_first_stage.hpp"
 #include "paging/vtd_second_stage.hpp"
 #include "tests/property/engine/checked_space.hpp"
 #include "tests/property/engine/request_source.hpp"
@@ -24,7 +25,20 @@ struct Scene {
     std::uint64_t quota;   // of each account
     bool scarce = false;   // somebody else takes and returns frames at random
     memory::Coherency coherency = memory::Coherency::snooped;
+    bool first_stage = false;
 };
+
+std::unique_ptr<CheckedSpaceBase> make_space(const Scene& scene, memory::Arena& arena, memory::TableMemory memory,
+                                             memory::Account& account, std::uint64_t seed) {
+    const Geometry geometry{scene.levels, scene.input_bits, scene.leaf_sizes, scene.coherency};
+    if (scene.first_stage)
+        return std::make_unique<CheckedSpace<VtdFirstStage>>(
+            arena, memory, account, geometry,
+            vtd_first_stage_layout(scene.levels, scene.input_bits, scene.leaf_sizes), seed);
+    return std::make_unique<CheckedSpace<VtdSecondStage>>(
+        arena, memory, account, geometry,
+        vtd_second_stage_layout(scene.levels, scene.input_bits, scene.leaf_sizes), seed);
+}
 
 class EngineProperty : public testing::TestWithParam<Scene> {};
 
@@ -36,16 +50,13 @@ TEST_P(EngineProperty, RandomRequests) {
     Random random(seed);
     const memory::OwnedTableMemory memory(scene.frames);
     auto arena = *memory::Arena::open(memory.get(), {});
-    const Geometry geometry{scene.levels, scene.input_bits, scene.leaf_sizes, scene.coherency};
-    const Layout layout = vtd_second_stage_layout(scene.levels, scene.input_bits, scene.leaf_sizes);
     memory::Account accounts[2];
-    std::unique_ptr<CheckedSpace<VtdSecondStage>> spaces[2];
+    std::unique_ptr<CheckedSpaceBase> spaces[2];
     for (int i = 0; i < 2; ++i) {
         accounts[i].limit = scene.quota;
-        spaces[i] = std::make_unique<CheckedSpace<VtdSecondStage>>(*arena, memory.get(), accounts[i], geometry, layout,
-                                                                   random());
+        spaces[i] = make_space(scene, *arena, memory.get(), accounts[i], random());
     }
-    RequestSource source(random, scene.input_bits, scene.leaf_sizes);
+    RequestSource source(random, scene.input_bits, scene.leaf_sizes, !scene.first_stage);
     std::map<int, int> outcomes;
     memory::Account others;
     std::vector<memory::Frame> taken;
@@ -104,7 +115,12 @@ INSTANTIATE_TEST_SUITE_P(
         Scene{"Bits48AllLeavesScarce", 4, 48, page | large | huge, 64, unlimited, true},
         Scene{"Bits48AllLeavesQuota", 4, 48, page | large | huge, 700, 18},
         Scene{"Bits57AllLeaves", 5, 57, page | large | huge, 700, unlimited},
-        Scene{"Bits46AllLeaves", 4, 46, page | large | huge, 700, unlimited}),
+        Scene{"Bits46AllLeaves", 4, 46, page | large | huge, 700, unlimited},
+        Scene{"FirstStage47AllLeaves", 4, 47, page | large | huge, 700, unlimited, false,
+              memory::Coherency::not_snooped, true},
+        Scene{"FirstStage47Scarce", 4, 47, page | large, 64, unlimited, true, memory::Coherency::snooped, true},
+        Scene{"FirstStage56AllLeaves", 5, 56, page | large | huge, 700, unlimited, false,
+              memory::Coherency::snooped, true}),
     [](const auto& scene) { return std::string(scene.param.name); });
 
 }  // namespace

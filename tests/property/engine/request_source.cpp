@@ -55,8 +55,8 @@ IovaRange RequestSource::inside(const Oracle& mapped) {
 }
 
 Access RequestSource::access() {
-    constexpr Access all[] = {Access::read, Access::write, read_write};
-    return all[below(std::size(all))];
+    constexpr Access all[] = {Access::read, read_write, Access::write};
+    return all[below(write_alone_ ? 3 : 2)];
 }
 
 // Memory as far aligned as the device addresses, or just not.

@@ -14,8 +14,9 @@ std::uint64_t seed_of_run();
 
 class RequestSource {
 public:
-    RequestSource(Random& random, unsigned input_bits, std::uint64_t leaf_sizes)
-        : random_(random), input_bits_(input_bits), leaf_sizes_(leaf_sizes) {}
+    // `write_alone`: the format can say it.
+    RequestSource(Random& random, unsigned input_bits, std::uint64_t leaf_sizes, bool write_alone = true)
+        : random_(random), input_bits_(input_bits), leaf_sizes_(leaf_sizes), write_alone_(write_alone) {}
 
     // `mapped`: what is there, so that most requests make sense.
     std::vector<Change> next(const Oracle& mapped);
@@ -34,6 +35,7 @@ private:
     Random& random_;
     unsigned input_bits_;
     std::uint64_t leaf_sizes_;
+    bool write_alone_;
 };
 
 }  // namespace smmu::paging::test

@@ -90,6 +90,37 @@ TEST(NoAnswer, TheIdOfASpaceThatWasNotForgottenIsNotGivenAgain) {
     bench.unit.complaints.clear();  // the last resort turns a working queue off
 }
 
+// Where a new root makes the unit forget, a hard stop leaves the queue as it is. Take-over starts it
+// anew, by force if it still does not answer.
+TEST(NoAnswer, SilentQueueIsStartedAnewByTheNextTakeOver) {
+    for (const bool answers_later : {true, false}) {
+        Bench bench({.root_invalidates = true});
+        ASSERT_TRUE(bench.take_over());
+        bench.unit.queue_is_silent = true;
+        ASSERT_FALSE(unmap(*bench.first, 0x5000, page));
+        EXPECT_TRUE(bench.iommu().report().stop_confirmed);
+        bench.unit.after_write = [&] {
+            EXPECT_FALSE(bench.passes(nic, 0x5000));
+            // Off and on again, the queue works.
+            if ((bench.unit.status & 0x0400'0000) == 0) bench.unit.queue_is_silent = false;
+        };
+        if (answers_later) {
+            bench.unit.queue_is_silent = false;
+            bench.unit.write64(0x88, bench.unit.queue_tail);
+        }
+        auto again = bench.take_over();
+        bench.unit.after_write = nullptr;
+        ASSERT_TRUE(again) << again.error().text;
+        EXPECT_FALSE(bench.passes(nic, 0x5000));
+        ASSERT_TRUE(map(*bench.first, 0x6000, 0x7000'6000, page));
+        EXPECT_TRUE(bench.passes(nic, 0x6000));
+        EXPECT_TRUE(bench.iommu().recheck());
+        EXPECT_EQ(bench.unit.complaints.empty(), answers_later);
+        bench.unit.complaints.clear();  // the last resort turns a working queue off
+        bench.end();
+    }
+}
+
 // Before version 2 protected memory does not stop what is translated, so it proves nothing.
 TEST(NoAnswer, OldProtectedMemoryConfirmsNothing) {
     Bench bench({.version = 0x10, .protected_memory = true});

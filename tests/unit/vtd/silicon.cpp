@@ -6,14 +6,9 @@
 #include <cstring>
 
 namespace silicon {
-namespace {
-
-constexpr unsigned host_bits = 46;
-
-}  // namespace
 
 std::uint64_t Parameters::capability() const {
-    return (root_invalidates ? bit(63) : 0) | (drains ? bit(55) | bit(54) : 0) |
+    return (root_invalidates ? bit(63) : 0) | (five_levels ? bit(60) : 0) | (drains ? bit(55) | bit(54) : 0) |
            std::uint64_t{address_mask} << 48 | std::uint64_t{fault_records - 1} << 40 |
            (page_selective ? bit(39) : 0) | std::uint64_t{large_pages} << 34 |
            std::uint64_t{fault_offset / 16} << 24 | std::uint64_t{guest_width - 1} << 16 |
@@ -22,7 +17,9 @@ std::uint64_t Parameters::capability() const {
 }
 
 std::uint64_t Parameters::extended() const {
-    return std::uint64_t{invalidation_offset / 16} << 8 | (interrupt_remapping ? bit(3) : 0) |
+    return (abort_mode ? bit(52) : 0) | (scalable && walks_snoop ? bit(48) : 0) |
+           (first_stage ? bit(47) : 0) | (second_stage ? bit(46) : 0) | (scalable ? bit(43) : 0) |
+           (snoop_control ? bit(7) : 0) | std::uint64_t{invalidation_offset / 16} << 8 | (interrupt_remapping ? bit(3) : 0) |
            (queued ? bit(1) : 0) | (coherent ? bit(0) : 0);
 }
 
@@ -46,6 +43,7 @@ std::unique_ptr<Unit> Unit::as_found_after_a_crash() const {
     copy->protection = protection;
     copy->interrupt_table = interrupt_table;
     copy->contexts_ = contexts_;
+    copy->pasids_ = pasids_;
     copy->pages_ = pages_;
     copy->walks_ = walks_;
     return copy;
@@ -232,6 +230,7 @@ void Unit::command(std::uint32_t value) {
         set(static_cast<std::uint32_t>(bit(30)), static_cast<std::uint32_t>(bit(30)));
         if (parameters.root_invalidates) {
             forget_contexts(1, 0, 0);
+            if (is_scalable()) forget_pasids(3, 0);
             forget_translations(1, 0, 0);
         }
     }
@@ -245,94 +244,6 @@ void Unit::command(std::uint32_t value) {
         set(static_cast<std::uint32_t>(bit(26)), value);
         if ((status & bit(26)) == 0) queue_head = 0;
     }
-}
-
-void Unit::run_queue() {
-    if (queue_is_silent) return;
-    while (queue_head != queue_tail && (faults & 0x50) == 0) {
-        const std::uint64_t at = (queue_address & ~std::uint64_t{0xfff}) + queue_head;
-        if (timeouts > 0) {
-            --timeouts;
-            faults |= 0x40;
-            queue_head = queue_tail;
-            return;
-        }
-        if (broken_descriptors > 0 || !run_descriptor(word(at), word(at + 8))) {
-            if (broken_descriptors > 0) --broken_descriptors;
-            faults |= 0x10;
-            return;
-        }
-        queue_head = (queue_head + 16) % (std::uint64_t{0x1000} << (queue_address & 7));
-    }
-}
-
-bool Unit::run_descriptor(std::uint64_t low, std::uint64_t high) {
-    if ((queue_address & 0x800) != 0 || (latched_root & 0xc00) != 0) return false;
-    switch (low & 0xf) {
-        case 1:
-            if ((low & ~std::uint64_t{0x0003'ffff'ffff'003f}) != 0 || high != 0) return false;
-            forget_contexts(low >> 4 & 3, low >> 16 & 0xffff, low >> 32 & 0xffff);
-            return true;
-        case 2:
-            if ((low & ~std::uint64_t{0xffff'00ff}) != 0) return false;
-            if (!parameters.drains && (low & 0xc0) != 0) return false;
-            return forget_translations(low >> 4 & 3, low >> 16 & 0xffff, high);
-        case 5: {
-            const bool interrupt = (low & bit(4)) != 0, write = (low & bit(5)) != 0;
-            if (interrupt && write) complain("wait with both interrupt and status");
-            if (!interrupt && !write) return false;
-            commands.push_back((low & bit(6)) != 0 ? "wait fence" : "wait");
-            std::uint32_t data = static_cast<std::uint32_t>(low >> 32);
-            if (in_memory(high)) std::memcpy(memory + (high - memory_base), &data, 4);
-            return true;
-        }
-        default:
-            return false;
-    }
-}
-
-void Unit::forget_contexts(unsigned granularity, unsigned domain, unsigned source) {
-    static constexpr const char* names[] = {"?", "global", "domain", "device"};
-    commands.push_back(granularity == 1 ? "context global"
-                       : granularity == 2
-                           ? fmt::format("context domain {}", domain)
-                           : fmt::format("context {} {} {:x}", names[granularity], domain, source));
-    std::erase_if(contexts_, [&](const auto& cached) {
-        const bool present = (cached.second.first & 1) != 0;
-        const unsigned tag = present ? cached.second.second >> 8 & 0xffff : 0;
-        return granularity == 1 || (granularity == 2 && tag == domain) ||
-               (granularity == 3 && tag == domain && cached.first == source);
-    });
-}
-
-bool Unit::forget_translations(unsigned granularity, unsigned domain, std::uint64_t word) {
-    if (granularity == 1 || granularity == 2) {
-        commands.push_back(granularity == 1 ? "iotlb global"
-                                            : fmt::format("iotlb domain {}", domain));
-        const auto concerned = [&](const auto& cached) {
-            return granularity == 1 || cached.first.first == domain;
-        };
-        std::erase_if(pages_, concerned);
-        std::erase_if(walks_, concerned);
-        return true;
-    }
-    const unsigned mask = word & 0x3f;
-    const std::uint64_t first = word >> 12, size = std::uint64_t{1} << mask;
-    if (!parameters.page_selective || mask > parameters.address_mask || first % size != 0)
-        return false;
-    const bool leaf_only = (word & 0x40) != 0;
-    commands.push_back(
-        fmt::format("iotlb page {} {:x} {}{}", domain, first, mask, leaf_only ? " leaf" : ""));
-    std::erase_if(pages_, [&](const auto& cached) {
-        return cached.first.first == domain && cached.first.second >= first &&
-               cached.first.second < first + size;
-    });
-    if (!leaf_only)
-        std::erase_if(walks_, [&](const auto& cached) {
-            const std::uint64_t begin = cached.first.second << 9;
-            return cached.first.first == domain && begin < first + size && begin + 512 > first;
-        });
-    return true;
 }
 
 void Unit::record(std::uint16_t source, std::uint64_t address, unsigned reason, unsigned type) {
@@ -398,6 +309,10 @@ Unit::Page Unit::walk(std::uint64_t low, std::uint64_t high, std::uint64_t addre
             return {0, 0};
         }
         if (level == 0 || (entry & 0x80) != 0) {
+            if ((entry & 0x800) != 0 && !parameters.snoop_control) {
+                reason = 0xc;
+                return {0, 0};
+            }
             const std::uint64_t inside =
                 address & ((std::uint64_t{1} << (12 + 9 * level)) - 1) & ~std::uint64_t{0xfff};
             return pages_[{domain, address >> 12}] = {target | inside,
@@ -408,17 +323,19 @@ Unit::Page Unit::walk(std::uint64_t low, std::uint64_t high, std::uint64_t addre
     }
 }
 
+Outcome Unit::reach(std::uint64_t target) const {
+    // Before version 2 what is translated passes, and everything while nothing is.
+    const bool protects = (protection & 1) != 0 && parameters.version >= 0x20;
+    const std::uint64_t below = protected_granule - 1;
+    const bool low = target >= low_base && target <= (low_limit | below);
+    const bool high = target >= high_base && target <= (high_limit | below);
+    if (protects && (low || high)) return {};
+    return {true, target, 0};
+}
+
 Outcome Unit::dma(std::uint16_t source, std::uint64_t address, bool write) {
-    const auto reaches = [&](std::uint64_t target) -> Outcome {
-        // Before version 2 what is translated passes, and everything while nothing is.
-        const bool protects = (protection & 1) != 0 && parameters.version >= 0x20;
-        const std::uint64_t below = protected_granule - 1;
-        const bool low = target >= low_base && target <= (low_limit | below);
-        const bool high = target >= high_base && target <= (high_limit | below);
-        if (protects && (low || high)) return {};
-        return {true, target, 0};
-    };
-    if ((status & bit(31)) == 0) return reaches(address);
+    if ((status & bit(31)) == 0) return reach(address);
+    if (is_scalable()) return scalable_dma(source, address, write);
     unsigned reason = 0;
     if ((latched_root & 0xc00) != 0) return {false, 0, 0x33};
     const auto entry = context(source, reason);
@@ -435,7 +352,7 @@ Outcome Unit::dma(std::uint16_t source, std::uint64_t address, bool write) {
     if (reason == 0) {
         const Page page = walk(low, high, address, reason);
         if (reason == 0 && (page.permissions & (write ? 2u : 1u)) != 0)
-            return reaches(page.address | (address & 0xfff));
+            return reach(page.address | (address & 0xfff));
         if (reason == 0) reason = write ? 5 : 6;
     }
     if ((low & 2) == 0) record(source, address, reason, write ? 0 : 2);

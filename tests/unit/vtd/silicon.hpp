@@ -25,6 +25,9 @@ inline constexpr std::uint64_t unit_base = 0xfed9'0000;
 inline constexpr std::uint64_t memory_base = 0x1000'0000;
 inline constexpr std::size_t memory_bytes = 0x40'0000;
 
+inline constexpr unsigned host_bits = 46;
+inline constexpr unsigned first_stage_tag = 0x1'0000;
+
 inline constexpr std::uint64_t bit(unsigned n) {
     return std::uint64_t{1} << n;
 }
@@ -38,6 +41,8 @@ struct Parameters {
     bool caching_mode = false, write_buffer = false, protected_memory = false,
          page_selective = true, drains = true;
     bool root_invalidates = false, queued = true, coherent = true, interrupt_remapping = true;
+    bool scalable = false, second_stage = false, first_stage = false, five_levels = false;
+    bool walks_snoop = true, snoop_control = false, abort_mode = false;
     std::uint64_t capability() const;
     std::uint64_t extended() const;
 };
@@ -106,18 +111,36 @@ private:
     void command(std::uint32_t value);
     void run_queue();
     bool run_descriptor(std::uint64_t low, std::uint64_t high);
+    bool is_scalable() const { return (latched_root >> 10 & 3) == 1 && parameters.scalable; }
+    std::uint64_t slot_bytes() const { return (queue_address & 0x800) != 0 ? 32 : 16; }
+    bool run_pasid_descriptor(std::uint64_t low, std::uint64_t high);
     void forget_contexts(unsigned granularity, unsigned domain, unsigned source);
+    void forget_pasids(unsigned granularity, unsigned domain);
     bool forget_translations(unsigned granularity, unsigned domain, std::uint64_t address_word);
+    bool forget_pages(unsigned tag, std::uint64_t address_word);
+    void forget_domain(unsigned tag);
     std::uint32_t fault_status() const;
     std::optional<std::pair<std::uint64_t, std::uint64_t>> context(std::uint16_t source,
                                                                    unsigned& reason);
     Page walk(std::uint64_t low, std::uint64_t high, std::uint64_t address, unsigned& reason);
+    // Scalable mode, in silicon_scalable.cpp.
+    using PasidEntry = std::array<std::uint64_t, 8>;
+    Outcome scalable_dma(std::uint16_t source, std::uint64_t address, bool write);
+    std::optional<std::uint64_t> scalable_context(std::uint16_t source, unsigned& reason);
+    std::optional<PasidEntry> pasid_entry(std::uint16_t source, std::uint64_t context,
+                                          unsigned& reason);
+    unsigned fault_of(const PasidEntry& entry) const;
+    Page first_stage_walk(const PasidEntry& entry, std::uint64_t address, bool write,
+                          unsigned& reason);
+    Outcome reach(std::uint64_t target) const;
     void wrote();
 
     std::map<std::uint16_t, std::pair<std::uint64_t, std::uint64_t>> contexts_;
-    std::map<std::pair<unsigned, std::uint64_t>, Page> pages_;  // domain, page
+    std::map<std::uint16_t, PasidEntry> pasids_;  // of PASID 0, by source
+    // By tag and page; the tag is the domain, and first_stage_tag with it for the first stage.
+    std::map<std::pair<unsigned, std::uint64_t>, Page> pages_;
     std::map<std::pair<unsigned, std::uint64_t>, std::uint64_t>
-        walks_;  // domain, 2 MiB -> leaf table
+        walks_;  // tag, 2 MiB -> leaf table
     std::uint64_t context_command_ = 0, iotlb_command_ = 0, iva_ = 0;
     std::uint32_t fault_control_ = 0x8000'0000, queue_control_ = 0x8000'0000;
 };
