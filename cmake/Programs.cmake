@@ -12,7 +12,8 @@ smmu_program(smmu-board board ${CMAKE_INSTALL_BINDIR})
 
 install(DIRECTORY "${PROJECT_SOURCE_DIR}/boards/qemu/" DESTINATION ${CMAKE_INSTALL_DATADIR}/smmuman/boards
         FILES_MATCHING PATTERN "*.json")
-install(FILES "${PROJECT_SOURCE_DIR}/man/smmuman.8" DESTINATION ${CMAKE_INSTALL_MANDIR}/man8)
-install(FILES "${PROJECT_SOURCE_DIR}/man/smmuctl.1" "${PROJECT_SOURCE_DIR}/man/smmu-board.1"
-        DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
-install(FILES "${PROJECT_SOURCE_DIR}/man/libsmmu.3" DESTINATION ${CMAKE_INSTALL_MANDIR}/man3)
+# Manual pages by their sections.
+foreach(section 1 3 5 8)
+  file(GLOB pages CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/man/*.${section}")
+  install(FILES ${pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
+endforeach()
