@@ -22,6 +22,10 @@ if(TARGET libsmmu_shared)
            "${PROJECT_SOURCE_DIR}/src/client/libsmmu.map" "${PROJECT_SOURCE_DIR}/include")
   add_test(NAME lint_library_linking COMMAND "${headers}/link.sh" $<TARGET_FILE:libsmmu_static>
            $<TARGET_FILE:libsmmu_shared> "${PROJECT_SOURCE_DIR}/include" ${link_flags})
+  # What is installed, and that programs outside the tree build with it.
+  add_test(NAME e2e_install COMMAND "${PROJECT_SOURCE_DIR}/tests/install/install.sh" "${PROJECT_SOURCE_DIR}"
+           "${PROJECT_BINARY_DIR}" ${link_flags})
+  set_tests_properties(e2e_install PROPERTIES LABELS e2e TIMEOUT 120 ENVIRONMENT CC=${CMAKE_C_COMPILER})
   set_tests_properties(lint_library_symbols lint_library_linking PROPERTIES LABELS lint TIMEOUT 300
                        ENVIRONMENT CC=${CMAKE_C_COMPILER})
 endif()
