@@ -12,7 +12,26 @@ smmu_program(smmu-board board ${CMAKE_INSTALL_BINDIR})
 
 install(DIRECTORY "${PROJECT_SOURCE_DIR}/boards/qemu/" DESTINATION ${CMAKE_INSTALL_DATADIR}/smmuman/boards
         FILES_MATCHING PATTERN "*.json")
-install(FILES "${PROJECT_SOURCE_DIR}/man/smmuman.8" DESTINATION ${CMAKE_INSTALL_MANDIR}/man8)
-install(FILES "${PROJECT_SOURCE_DIR}/man/smmuctl.1" "${PROJECT_SOURCE_DIR}/man/smmu-board.1"
-        DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
-install(FILES "${PROJECT_SOURCE_DIR}/man/libsmmu.3" DESTINATION ${CMAKE_INSTALL_MANDIR}/man3)
+# Manual pages by their sections.
+foreach(section 1 3 5 8)
+  file(GLOB pages CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/man/*.${section}")
+  install(FILES ${pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
+endforeach()
+
+# What a reader of the installed system looks for.
+file(GLOB documents CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/docs/*.md")
+install(FILES ${documents} "${PROJECT_SOURCE_DIR}/README.md" "${PROJECT_SOURCE_DIR}/SECURITY.md"
+              "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION ${CMAKE_INSTALL_DOCDIR})
+file(GLOB examples CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/examples/*")
+install(FILES ${examples} DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
+
+# Completion, where there is some: each file by the name that its shell looks for.
+file(GLOB bash_completion CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/completion/*.bash")
+foreach(file IN LISTS bash_completion)
+  get_filename_component(name "${file}" NAME_WE)
+  install(FILES "${file}" DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME ${name})
+endforeach()
+file(GLOB zsh_completion CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/completion/_*")
+install(FILES ${zsh_completion} DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+file(GLOB fish_completion CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/completion/*.fish")
+install(FILES ${fish_completion} DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)

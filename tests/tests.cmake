@@ -2,7 +2,7 @@
 # Tests that are not GoogleTest programs: lints, each with a test that it can find something; fuzz targets.
 find_package(Python3 COMPONENTS Interpreter)
 if(Python3_FOUND)
-  foreach(lint rooms source_rules scripts_and_manuals setup_source closing_line)
+  foreach(lint rooms source_rules scripts_and_manuals setup_source closing_line library_manuals)
     add_test(NAME lint_${lint} COMMAND ${Python3_EXECUTABLE} -B "${PROJECT_SOURCE_DIR}/tests/lint/${lint}.py")
     add_test(NAME lint_${lint}_finds COMMAND ${Python3_EXECUTABLE} -B "${PROJECT_SOURCE_DIR}/tests/lint/${lint}.py" --self-test)
     set_tests_properties(lint_${lint} lint_${lint}_finds PROPERTIES LABELS lint TIMEOUT 300)
@@ -22,6 +22,10 @@ if(TARGET libsmmu_shared)
            "${PROJECT_SOURCE_DIR}/src/client/libsmmu.map" "${PROJECT_SOURCE_DIR}/include")
   add_test(NAME lint_library_linking COMMAND "${headers}/link.sh" $<TARGET_FILE:libsmmu_static>
            $<TARGET_FILE:libsmmu_shared> "${PROJECT_SOURCE_DIR}/include" ${link_flags})
+  # What is installed, and that programs outside the tree build with it.
+  add_test(NAME e2e_install COMMAND "${PROJECT_SOURCE_DIR}/tests/install/install.sh" "${PROJECT_SOURCE_DIR}"
+           "${PROJECT_BINARY_DIR}" ${link_flags})
+  set_tests_properties(e2e_install PROPERTIES LABELS e2e TIMEOUT 120 ENVIRONMENT CC=${CMAKE_C_COMPILER})
   set_tests_properties(lint_library_symbols lint_library_linking PROPERTIES LABELS lint TIMEOUT 300
                        ENVIRONMENT CC=${CMAKE_C_COMPILER})
 endif()
