@@ -10,3 +10,7 @@ function(smmu_model name)
 endfunction()
 
 smmu_model(vtd)
+
+# The model as a board of its own, in the place of smmu-board.
+add_executable(smmu-model-vtd "${PROJECT_SOURCE_DIR}/tests/models/vtd/program/main.cpp")
+target_link_libraries(smmu-model-vtd PRIVATE smmu_model_vtd)

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// The service on VT-d units that QEMU does not have. The model complains of whatever the
+// specification forbids; every test ends with a log without complaints.
+#include "tests/e2e/model_vtd/model_room.hpp"
+
+namespace smmu::test {
+namespace {
+
+class ModelVtd : public ModelRoom {
+protected:
+    void expect_works_on(const std::string& features, const std::string& further = "") {
+        open_one(features, further);
+        start();
+        expect_contained();
+        expect_drivers_work();
+        expect_drivers_work(q35::edu_behind_port);
+        expect_contained();
+        EXPECT_EQ(room().service().end(SIGTERM), 0);
+        expect_contained();
+    }
+};
+
+TEST_F(ModelVtd, TwoUnitsEachWithItsDevices) {
+    open_two("");
+    start();
+    EXPECT_EQ(status(first_unit) >> 31, 1u);
+    EXPECT_EQ(status(second_unit) >> 31, 1u);
+    expect_contained();
+    expect_drivers_work(q35::edu_a);
+    expect_drivers_work(q35::edu_b);
+    expect_drivers_work(q35::edu_behind_port);
+    // One object over both.
+    ClientProcess driver = room().driver();
+    const Object object = driver.own(q35::edu_a);
+    ASSERT_TRUE(driver.add(object, q35::edu_b).done());
+    ASSERT_TRUE(driver.map(object, memory_base, page).done());
+    EXPECT_TRUE(room().writes(room().a(), memory_base));
+    EXPECT_TRUE(room().writes(room().b(), memory_base));
+    ASSERT_TRUE(driver.unmap(object, memory_base, page).done());
+    EXPECT_FALSE(room().writes(room().a(), memory_base));
+    EXPECT_FALSE(room().writes(room().b(), memory_base));
+    EXPECT_EQ(room().service().end(SIGTERM), 0);
+    expect_contained();
+}
+
+TEST_F(ModelVtd, FourFaultRegistersAreAllRead) {
+    open_one(R"("fault_registers": 4)");
+    start();
+    for (const Function function : {q35::edu_a, q35::edu_b, q35::edu_behind_port})
+        room().stray(room().edu(function), memory_base);
+    for (const Function function : {q35::edu_a, q35::edu_b, q35::edu_behind_port})
+        EXPECT_TRUE(eventually([&] { return refused(function) != 0; }));
+    // More than there are registers: the overflow is cleared, and later ones are recorded again.
+    for (unsigned i = 0; i < 10; ++i) room().stray(room().a(), memory_base + i * page);
+    const auto before = refused(q35::edu_b);
+    EXPECT_TRUE(eventually([&] {
+        room().stray(room().b(), memory_base);
+        return refused(q35::edu_b) > before;
+    }));
+}
+
+TEST_F(ModelVtd, WriteBuffer) {
+    expect_works_on(R"("write_buffer": true)");
+}
+
+TEST_F(ModelVtd, CachingMode) {
+    expect_works_on(R"("caching_mode": true)");
+}
+
+TEST_F(ModelVtd, CachingModeWithAWriteBufferWithoutPageInvalidation) {
+    expect_works_on(R"("caching_mode": true, "write_buffer": true, "page_selective": false)");
+}
+
+TEST_F(ModelVtd, SettingTheRootInvalidates) {
+    expect_works_on(R"("srtp_invalidates": true)");
+}
+
+TEST_F(ModelVtd, AbortModeIsThere) {
+    expect_works_on(R"("srtp_invalidates": true, "abort_mode": true, "major": 6)");
+}
+
+TEST_F(ModelVtd, LargePagesAndFewDomains) {
+    expect_works_on(R"("large_pages": 3, "mamv": 18, "domain_bits": 4)");
+}
+
+TEST_F(ModelVtd, ThreeLevelsOnly) {
+    expect_works_on(R"("sagaw": 2, "mgaw": 39)");
+}
+
+TEST_F(ModelVtd, FiveLevelsOnly) {
+    expect_works_on(R"("sagaw": 8, "mgaw": 57)");
+}
+
+TEST_F(ModelVtd, WithoutTheQueue) {
+    expect_works_on(R"("queued": false)");
+}
+
+TEST_F(ModelVtd, CommandsTakeTheirTime) {
+    expect_works_on("", R"(, "acknowledge_delay": 20)");
+}
+
+// Old units protect only from what nobody translates, new ones from all.
+class ModelVtdProtected : public ModelRoom, public testing::WithParamInterface<int> {};
+TEST_P(ModelVtdProtected, MemoryThatAPredecessorLeftProtectedBecomesUsable) {
+    open_one(fmt::format(
+        R"("low_protected": true, "high_protected": true, "major": {}, "srtp_invalidates": true)",
+        GetParam()));
+    link::Client& link = room().link();
+    link.write({first_unit + 0x68}, 4, 0);
+    link.write({first_unit + 0x6c}, 4, 0x0fffffff);
+    link.write({first_unit + 0x64}, 4, 1u << 31);
+    ASSERT_EQ(link.read({first_unit + 0x64}, 4) & 1, 1u);
+    EXPECT_FALSE(room().writes(room().a(), memory_base));
+    start();
+    expect_contained();
+    expect_drivers_work();
+}
+INSTANTIATE_TEST_SUITE_P(Versions, ModelVtdProtected, testing::Values(1, 6));
+
+// By the bit of the global command.
+class ModelVtdMute : public ModelRoom, public testing::WithParamInterface<unsigned> {};
+TEST_P(ModelVtdMute, AUnitThatNeverAcknowledgesIsNotReadyAndTheOtherOneRefuses) {
+    open_two("", fmt::format(R"(, "never_acknowledged": {})", 1u << GetParam()));
+    const Ran ran = run(room().board(), "smmuman", Service::words(room().board(), {"smmu", "vtd"}));
+    EXPECT_EQ(ran.status, 4) << ran.output;
+    EXPECT_THAT(ran.output, testing::HasSubstr("NOT CONTAINED"));
+    // The last attempts to stop a unit that does not answer are not held against the service.
+    may_complain = true;
+    EXPECT_THAT(log(), testing::Not(testing::HasSubstr("COMPLAINT: unit 1")));
+    EXPECT_EQ(status(second_unit) >> 31, 1u);
+    EXPECT_FALSE(room().writes(room().a(), memory_base));
+}
+constexpr unsigned translation = 31, root = 30, queue = 26;
+INSTANTIATE_TEST_SUITE_P(Bits, ModelVtdMute, testing::Values(translation, root, queue));
+
+TEST_F(ModelVtd, AServiceAfterAServiceThatWasKilled) {
+    open_two(R"("caching_mode": true, "fault_registers": 2)");
+    start();
+    ClientProcess driver = room().driver();
+    const Object object = driver.own(q35::edu_a);
+    ASSERT_TRUE(driver.map(object, memory_base, page).done());
+    EXPECT_TRUE(room().writes(room().a(), memory_base));
+    room().service().end(SIGKILL);
+    driver.kill_now();
+    start();
+    expect_contained();
+    expect_drivers_work();
+    expect_drivers_work(q35::edu_b);
+}
+
+}  // namespace
+}  // namespace smmu::test
