@@ -66,8 +66,8 @@ private:
     Found<Leaf> walk(const Request& request, const Space& space);
     Found<Leaf> second_stage(const Space& space, std::uint64_t address);
     Found<Leaf> first_stage(const Space& space, const Request& request);
-    // The address of a first-stage table entry or page behind the second stage.
-    Found<std::uint64_t> behind_second(const Space& space, std::uint64_t address);
+    // Where an address of the first stage (a table entry, a page) lies behind the second.
+    Found<Leaf> behind_second(const Space& space, std::uint64_t address);
     bool reserved_second(std::uint64_t entry, unsigned level, bool is_leaf) const;
     bool reserved_first(std::uint64_t entry, unsigned level, bool is_leaf) const;
     Found<void> mark_used(const Space& space, std::uint64_t at, std::uint64_t& entry, bool is_leaf,

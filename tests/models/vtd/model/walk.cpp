@@ -103,15 +103,15 @@ std::expected<Leaf, Fault> Translator::second_stage(const Space& space, std::uin
     }
 }
 
-std::expected<std::uint64_t, Fault> Translator::behind_second(const Space& space,
-                                                              std::uint64_t address) {
-    if (space.stage != Stage::nested) return address;
+std::expected<Leaf, Fault> Translator::behind_second(const Space& space, std::uint64_t address) {
+    if (space.stage != Stage::nested)
+        return Leaf{.page = address & ~0xfffull, .read = true, .write = true};
     const unsigned width = shift_of(space.second_levels + 1);
     if (width < 64 && address >> width != 0) return std::unexpected(Fault{0x84, true});
     const auto found = second_stage(space, address);
     if (!found) return std::unexpected(found.error());
     if (!found->read) return std::unexpected(Fault{0x79, true});
-    return found->page | (address & 0xfff);
+    return *found;
 }
 
 bool Translator::reserved_first(std::uint64_t entry, unsigned level, bool is_leaf) const {
@@ -144,10 +144,12 @@ std::expected<Leaf, Fault> Translator::first_stage(const Space& space, const Req
     unsigned level = space.first_levels;
     if (const auto known = caches_.branch(space, address)) std::tie(branch, level) = *known;
     for (;; --level) {
-        const auto at = behind_second(space, entry_of(branch.table, address, level));
-        if (!at) return std::unexpected(at.error());
+        const std::uint64_t wanted = entry_of(branch.table, address, level);
+        const auto behind = behind_second(space, wanted);
+        if (!behind) return std::unexpected(behind.error());
+        const std::uint64_t at = behind->page | (wanted & 0xfff);
         const bool is_top = level == space.first_levels;
-        auto entry = fetch(*at, {std::uint8_t(is_top ? 0x73 : 0x70), true});
+        auto entry = fetch(at, {std::uint8_t(is_top ? 0x73 : 0x70), true});
         if (!entry) return std::unexpected(entry.error());
         if ((*entry & 1) == 0) return Leaf{};
         const bool may_be_large = level == 2 || (level == 3 && features_.first_stage_1g);
@@ -160,15 +162,15 @@ std::expected<Leaf, Fault> Translator::first_stage(const Space& space, const Req
         if ((*entry & 4) == 0 && !request.privileged) return std::unexpected(Fault{0x81, true});
         branch.write &= (*entry & 2) != 0;
         const bool writes = request.write && branch.write;
-        if (const auto marked = mark_used(space, *at, *entry, is_leaf, writes); !marked)
+        if (const auto marked = mark_used(space, at, *entry, is_leaf, writes); !marked)
             return std::unexpected(marked.error());
         if (is_leaf) {
             const auto page = behind_second(space, page_of(*entry, address_bits(), address, level));
             if (!page) return std::unexpected(page.error());
-            return Leaf{.page = *page,
+            return Leaf{.page = page->page,
                         .read = true,
-                        .write = branch.write,
-                        .snoop = false,
+                        .write = branch.write && page->write,
+                        .snoop = page->snoop,
                         .dirty = (*entry & 1 << 6) != 0,
                         .fault = std::nullopt};
         }
