@@ -13,7 +13,7 @@ protected:
     static constexpr std::uint64_t first_unit = 0xfed90000;
     static constexpr std::uint64_t second_unit = 0xfed91000;
 
-    // `units`: the list of the description, as JSON.
+    // `units`: the list of the description, as JSON; further members may follow.
     void open(const std::string& units) {
         file_ =
             std::filesystem::temp_directory_path() / fmt::format("smmu-model-{}.json", getpid());
@@ -38,8 +38,9 @@ protected:
         ASSERT_TRUE(started) << started.error().text;
     }
     void TearDown() override {
-        if (room_ && !may_complain)
+        if (room_ && !may_complain) {
             EXPECT_THAT(log(), testing::Not(testing::HasSubstr("COMPLAINT")));
+        }
     }
 
     MachineRoom& room() { return *room_; }

@@ -99,6 +99,78 @@ TEST_F(ModelVtd, CommandsTakeTheirTime) {
     expect_works_on("", R"(, "acknowledge_delay": 20)");
 }
 
+TEST_F(ModelVtd, WithoutSnoopingWalks) {
+    expect_works_on(R"("coherent": false)");
+}
+
+TEST_F(ModelVtd, SnoopControl) {
+    expect_works_on(R"("snoop_control": true, "pass_through": true)");
+}
+
+TEST_F(ModelVtd, InterruptRemappingIsThere) {
+    expect_works_on(R"("interrupt_remapping": true, "x2apic": true, "sirtp_invalidates": true)");
+}
+
+TEST_F(ModelVtd, ScalableUnits) {
+    expect_works_on(
+        R"("scalable": true, "second_stage": true, "rid_pasid": true, "walk_snoop": true,
+           "major": 6, "srtp_invalidates": true)");
+}
+
+// A device that sends translated requests, or such with a PASID, gets nowhere with them.
+TEST_F(ModelVtd, ADeviceCannotPassTheTables) {
+    open_one(R"("device_tlb": true, "fault_registers": 8)");
+    start();
+    Edu rogue(room().link(), {3, 0});
+    ASSERT_TRUE(rogue.present());
+    for (const std::uint64_t attributes : {0u, 1u, 2u, 3u, 8u}) {
+        room().link().write(rogue.registers().first + 0xa0, 8, attributes);
+        room().ram().fill({memory_base}, page, 0x77);
+        rogue.bus_master(true);
+        EXPECT_TRUE(rogue.dma_out({memory_base}, page));
+        EXPECT_TRUE(room().all(memory_base, page, 0x77)) << attributes;
+    }
+    expect_drivers_work();
+}
+
+TEST_F(ModelVtd, AStormOfOneDeviceHidesNobodyElse) {
+    open_one(R"("fault_registers": 2)");
+    start();
+    room().a().bus_master(true);
+    room().link().write(room().a().registers().first + 0xb0, 8, memory_base);
+    room().link().write(room().a().registers().first + 0xb8, 8, 100'000);
+    EXPECT_TRUE(eventually([&] { return refused(q35::edu_a) != 0; }));
+    EXPECT_TRUE(eventually([&] {
+        room().stray(room().b(), memory_base);
+        return refused(q35::edu_b) != 0;
+    }));
+    expect_drivers_work(q35::edu_b);
+}
+
+// A predecessor's tables, or none at all: a unit that translates already is taken over.
+TEST_F(ModelVtd, AUnitThatFirmwareLeftInAbortMode) {
+    open_one(R"("srtp_invalidates": true, "abort_mode": true, "major": 6)");
+    link::Client& link = room().link();
+    link.write({first_unit + 0x20}, 8, 3 << 10);
+    link.write({first_unit + 0x18}, 4, 1u << 30);
+    link.write({first_unit + 0x18}, 4, 1u << 31);
+    ASSERT_EQ(status(first_unit) >> 31, 1u);
+    expect_contained();
+    start();
+    expect_contained();
+    expect_drivers_work();
+}
+
+TEST_F(ModelVtd, ReservedMemoryStaysOpenToItsDevice) {
+    constexpr std::uint64_t reserved = 0x80'0000;
+    open_two(R"("caching_mode": true)");
+    start({"smmu", "vtd", "device", "pci:0:4.0", "reserved", "800000,64K"});
+    EXPECT_TRUE(room().writes(room().b(), reserved));
+    EXPECT_FALSE(room().writes(room().a(), reserved));
+    EXPECT_FALSE(room().writes(room().b(), reserved + 0x10000));
+    expect_drivers_work();
+}
+
 // Old units protect only from what nobody translates, new ones from all.
 class ModelVtdProtected : public ModelRoom, public testing::WithParamInterface<int> {};
 TEST_P(ModelVtdProtected, MemoryThatAPredecessorLeftProtectedBecomesUsable) {

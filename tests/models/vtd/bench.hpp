@@ -38,8 +38,9 @@ protected:
         tail = 0;
     }
     void TearDown() override {
-        if (expect_no_complaint && machine)
+        if (expect_no_complaint && machine) {
             EXPECT_THAT(machine->complaints().all(), testing::IsEmpty());
+        }
     }
     void expect_complaint(std::string_view words) {
         expect_no_complaint = false;

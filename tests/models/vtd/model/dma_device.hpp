@@ -12,6 +12,7 @@
 #include <cstring>
 #include <functional>
 #include <map>
+#include <span>
 
 #include "tests/models/vtd/model/pci_function.hpp"
 #include "tests/models/vtd/model/request.hpp"

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <sys/random.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "tests/models/vtd/model/firmware.hpp"
