@@ -43,6 +43,32 @@ TEST_F(ModelVtd, TwoUnitsEachWithItsDevices) {
     expect_contained();
 }
 
+TEST_F(ModelVtd, FourUnitsOfFourKinds) {
+    open(R"([{"scopes": ["0:3.0"], "features": {"write_buffer": true}},
+             {"base": "0xfed91000", "scopes": ["0:4.0"], "features": {"queued": false}},
+             {"base": "0xfed92000", "scopes": ["below 0:5.0"],
+              "features": {"sagaw": 2, "mgaw": 39, "page_selective": false}},
+             {"base": "0xfed93000", "takes_all": true,
+              "features": {"caching_mode": true, "large_pages": 3, "mamv": 18}}])");
+    start();
+    for (std::uint64_t i = 0; i < 4; ++i) EXPECT_EQ(status(first_unit + i * page) >> 31, 1u);
+    expect_contained();
+    const std::array functions = {q35::edu_a, q35::edu_b, q35::edu_behind_port};
+    for (const Function function : functions) expect_drivers_work(function);
+    // One object over three of them.
+    ClientProcess driver = room().driver();
+    const Object object = driver.create();
+    for (const Function function : functions) ASSERT_TRUE(driver.add(object, function).done());
+    for (int round = 0; round < 3; ++round) {
+        ASSERT_TRUE(driver.map(object, memory_base, 4u << 20).done());
+        for (const Function function : functions)
+            EXPECT_TRUE(room().writes(room().edu(function), memory_base + (3u << 20)));
+        ASSERT_TRUE(driver.unmap(object, memory_base, 4u << 20).done());
+        for (const Function function : functions)
+            EXPECT_FALSE(room().writes(room().edu(function), memory_base + (3u << 20)));
+    }
+}
+
 TEST_F(ModelVtd, FourFaultRegistersAreAllRead) {
     open_one(R"("fault_registers": 4)");
     start();
@@ -89,6 +115,10 @@ TEST_F(ModelVtd, ThreeLevelsOnly) {
 
 TEST_F(ModelVtd, FiveLevelsOnly) {
     expect_works_on(R"("sagaw": 8, "mgaw": 57)");
+}
+
+TEST_F(ModelVtd, FewerAddressBitsThanLevels) {
+    expect_works_on(R"("mgaw": 42)");
 }
 
 TEST_F(ModelVtd, WithoutTheQueue) {
