@@ -271,5 +271,18 @@ TEST_F(Legacy, InterruptMessagesAreNotTranslated) {
     store(messages, 0);
 }
 
+TEST_F(Legacy, OldUnitsProtectMemoryOnlyFromWhatNobodyTranslates) {
+    for (const unsigned major : {1u, 2u}) {
+        start({.major = major, .low_protected = true});
+        unit().write(reg::plmbase, 4, 0x800000);
+        unit().write(reg::plmlimit, 4, 0x800000);
+        unit().write(reg::pmen, 4, 1u << 31);
+        EXPECT_EQ(writes(a(), iova, memory_a), major < 2);
+        EXPECT_EQ(fault(0), std::nullopt);
+        unit().write(reg::pmen, 4, 0);
+        EXPECT_TRUE(writes(a(), iova, memory_a));
+    }
+}
+
 }  // namespace
 }  // namespace smmu::model::vtd
