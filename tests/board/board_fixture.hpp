@@ -84,9 +84,11 @@ public:
         std::chrono::seconds(60);  // sanitizers, loaded machines
     static constexpr Nanoseconds end_patience = std::chrono::seconds(10);
 
-    // `arguments` are further options of smmu-board, such as "--replace-table=DMAR=hex:".
+    // `arguments` are further options of smmu-board, such as "--replace-table=DMAR=hex:". `program`
+    // may be another that is a board.
     static Result<std::unique_ptr<BoardProcess>> start(
-        const std::string& name, const std::vector<std::string>& arguments = {});
+        const std::string& name, const std::vector<std::string>& arguments = {},
+        const std::string& program = "smmu-board");
     BoardProcess(const BoardProcess&) = delete;
     BoardProcess& operator=(const BoardProcess&) = delete;
     ~BoardProcess() {
@@ -132,7 +134,8 @@ public:
 
 private:
     BoardProcess() = default;
-    Result<void> launch(const std::string& name, const std::vector<std::string>& arguments);
+    Result<void> launch(const std::string& name, const std::vector<std::string>& arguments,
+                        const std::string& program);
     Result<void> wait_until_ready(const UniqueFd& output);
 
     std::string directory_;
@@ -149,14 +152,16 @@ inline std::string contents(const std::string& path) {
 }
 
 inline Result<std::unique_ptr<BoardProcess>> BoardProcess::start(
-    const std::string& name, const std::vector<std::string>& arguments) {
+    const std::string& name, const std::vector<std::string>& arguments,
+    const std::string& program) {
     std::unique_ptr<BoardProcess> board(new BoardProcess);
-    SMMU_CHECK(board->launch(name, arguments));
+    SMMU_CHECK(board->launch(name, arguments, program));
     return board;
 }
 
 inline Result<void> BoardProcess::launch(const std::string& name,
-                                         const std::vector<std::string>& arguments) {
+                                         const std::vector<std::string>& arguments,
+                                         const std::string& program) {
     std::string directory = std::filesystem::temp_directory_path() / "smmu-board-XXXXXX";
     if (mkdtemp(directory.data()) == nullptr) return fail(errno, "no temporary directory");
     directory_ = directory;
@@ -172,7 +177,7 @@ inline Result<void> BoardProcess::launch(const std::string& name,
 
     const std::string boards = SMMU_SOURCE_DIR "/boards/qemu";
     const bool is_file = name.find('/') != std::string::npos;
-    std::vector<std::string> line = {SMMU_BINARY_DIR "/bin/smmu-board", "--socket=" + socket(),
+    std::vector<std::string> line = {SMMU_BINARY_DIR "/bin/" + program, "--socket=" + socket(),
                                      "--run-dir=" + directory_,
                                      fmt::format("--lifetime-fd={}", lifetime_end.get())};
     line.insert(line.end(), arguments.begin(), arguments.end());

@@ -25,9 +25,10 @@ public:
     static constexpr std::uint64_t few = 16;  // bytes of a write
 
     static Result<std::unique_ptr<MachineRoom>> open(const std::string& board_name = "q35-vtd",
-                                                     const std::vector<std::string>& options = {}) {
+                                                     const std::vector<std::string>& options = {},
+                                                     const std::string& program = "smmu-board") {
         auto room = std::make_unique<MachineRoom>();
-        SMMU_TRY(room->board_, BoardProcess::start(board_name, options));
+        SMMU_TRY(room->board_, BoardProcess::start(board_name, options, program));
         SMMU_TRY(room->link_, room->board_->connect());
         SMMU_TRY(Ram ram, Ram::map(*room->link_));
         room->ram_.emplace(std::move(ram));
