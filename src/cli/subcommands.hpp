@@ -8,12 +8,16 @@ namespace smmu::cli {
 
 void add_views(CLI::App& app, Invocation& invocation);  // status, units, registers, devices, objects, mappings
 void add_topology(CLI::App& app, Invocation& invocation);
+void add_explain(CLI::App& app, Invocation& invocation);
+void add_suggest(CLI::App& app, Invocation& invocation);
 void add_events(CLI::App& app, Invocation& invocation);
 
 // In the order of the help.
 inline constexpr AddSubcommand subcommands[] = {
     add_views,
     add_topology,
+    add_explain,
+    add_suggest,
     add_events,
 };
 
