@@ -74,7 +74,7 @@ std::string registers_text(const report::Status& status, Style style) {
 }
 
 std::string devices_text(const report::Status& status, Style) {
-    Table table({"DEVICE", "QNX FORM", "STATE", "GROUP", "STREAMS", "REFUSED", "OWNER", "WHAT"});
+    Table table({"DEVICE", "QNX FORM", "STATE", "GRP", "STREAMS", "REFUSED", "OWNER", "WHAT"});
     for (const report::Device& device : status.devices)
         table.add({device.id, device.qnx_id == device.id ? "-" : device.qnx_id, device.state,
                    fmt::format("{}", device.group), streams_text(status, device), fmt::format("{}", device.refused),
