@@ -25,7 +25,10 @@ bool same(const DeviceId& known, const DeviceId& asked) {
 
 // ENOENT: no such device; EINVAL: not a device's name.
 Result<std::size_t> find_device(const report::Status& status, const std::string& name) {
-    const auto asked = topology::parse_device_id(name);
+    auto asked = topology::parse_device_id(name);
+    if (std::holds_alternative<topology::DeviceIdError>(asked))  // "00:03.0", as lspci prints it for the first segment
+        if (const auto with_segment = topology::parse_device_id("0000:" + name); std::holds_alternative<DeviceId>(with_segment))
+            asked = with_segment;
     if (const auto* wrong = std::get_if<topology::DeviceIdError>(&asked)) return fail(EINVAL, name + ": " + wrong->text);
     for (std::size_t i = 0; i < status.devices.size(); ++i) {
         const auto known = topology::parse_device_id(status.devices[i].id);
@@ -92,7 +95,7 @@ int suggest(const Invocation& invocation) {
 void add_explain(CLI::App& app, Invocation& invocation) {
     CLI::App* explains = app.add_subcommand("explain", "one device: every fact, what it reaches and why, what was refused and what would allow it");
     const auto device = std::make_shared<std::string>();
-    explains->add_option("device", *device, "0000:00:03.0, pci:0:3.0 or mem:ADDRESS")->required();
+    explains->add_option("device", *device, "0000:00:03.0, 00:03.0, pci:0:3.0 or mem:ADDRESS")->required();
     explains->callback([&invocation, device] {
         invocation.run = [&invocation, device] { return explain(invocation, *device); };
     });

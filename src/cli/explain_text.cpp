@@ -64,7 +64,7 @@ std::string reaches(const report::Status& status, const report::Device& device, 
                    opening.why, opening.origin});
     text += table.text();
     if (const report::Object* object = object_of(status, device); object != nullptr && object->exposed_by_rounding != 0)
-        text += fmt::format("  and {} beside the grants, because units open whole pages\n", report::amount(object->exposed_by_rounding));
+        text += fmt::format("  and {} beside the grants, because units open whole pages\n", exact_amount(object->exposed_by_rounding));
     return text;
 }
 
@@ -87,7 +87,7 @@ std::string refused(const report::Status& status, const report::Device& device, 
         if (event.device == device.id) own.push_back(&event);
     if (device.refused == 0 && own.empty()) return heading("Refused", style) + "  nothing so far\n";
     std::string text = heading("Refused", style);
-    text += fmt::format("  {} accesses{}\n", device.refused, own.empty() ? "; which ones only a user with the ability monitor is told" : ", the last ones:");
+    text += fmt::format("  {}{}\n", counted(device.refused, "access", "accesses"), own.empty() ? "; which ones only a user with the ability monitor is told" : ", the last ones:");
     for (std::size_t i = own.size() - std::min(own.size(), last_refusals); i < own.size(); ++i)
         text += "  " + refusal_words(*own[i]) + "\n";
     return text;
@@ -101,7 +101,7 @@ std::string suggest_text(std::span<const Advice> advice) {
     for (const Advice& one : advice) {
         if (!text.empty()) text += '\n';
         const std::string who = one.device == "-" ? "An unknown device" : one.device;
-        text += fmt::format("# {}: {} refused.\n", who, one.refusals == 1 ? "1 access was" : fmt::format("{} accesses were", one.refusals));
+        text += fmt::format("# {}: {} refused.\n", who, counted(one.refusals, "access was", "accesses were"));
         for (const std::string& line : one.lines) text += line + '\n';
         text += indented(one.text, "# ");
     }

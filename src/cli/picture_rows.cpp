@@ -128,7 +128,7 @@ PictureRows picture_rows(const report::Status& status) {
     for (const PictureRow& row : rows) height += row.height;
     const int columns = std::max(1, int(std::lround(std::sqrt(height / column_aspect))));
     PictureRows picture;
-    place(picture, std::move(rows), columns == 1 ? one_column : height / columns + 2 * PictureRows::device_height);
+    place(picture, std::move(rows), columns == 1 ? one_column : height / columns + 5 * PictureRows::device_height);
     return picture;
 }
 

@@ -40,13 +40,13 @@ std::string status_text(const report::Status& status, Style style) {
                         status.version, status.platform, double(status.start_us) / 1000.0,
                         status.interrupts_forgeable ? "forgeable" : "remapped", status.table_bytes_used >> 10,
                         status.table_bytes >> 10);
-    text += fmt::format("{} transgressions recorded", status.transgressions);
+    text += counted(status.transgressions, "transgression", "transgressions") + " recorded";
     if (status.lost_by_hardware != 0) text += fmt::format(", at least {} more lost by hardware", status.lost_by_hardware);
-    text += '\n';
+    text += status.transgressions == 0 ? "\n" : " (smmuctl suggest: what would allow the last of them)\n";
     std::uint64_t by_address = 0;
     for (const report::Object& object : status.objects)
         for (const report::Mapping& mapping : object.mappings) by_address += mapping.by_fd ? 0 : 1;
-    text += fmt::format("{} objects, {} grants by address\n", status.objects.size(), by_address);
+    text += fmt::format("{}, {} by address\n", counted(status.objects.size(), "object", "objects"), counted(by_address, "grant", "grants"));
     for (const report::Finding& finding : status.findings)
         text += fmt::format("{}: {} [{}] {}\n", coloured(finding.severity, finding.severity == "error" ? "31" : "33", style),
                             finding.origin, finding.id, finding.text);
@@ -98,7 +98,7 @@ std::string objects_text(const report::Status& status, Style) {
         table.add({fmt::format("{}", object.id), cut(fmt::format("{} (pid {})", object.owner.command, object.owner.pid), 28),
                    fmt::format("{}", object.owner.uid), fmt::format("{}", object.mappings.size()), report::amount(bytes),
                    fmt::format("{}", by_address), report::amount(object.table_frames * 4096),
-                   report::amount(object.exposed_by_rounding), devices.empty() ? "-" : devices});
+                   exact_amount(object.exposed_by_rounding), devices.empty() ? "-" : devices});
     }
     return table.text();
 }
@@ -113,7 +113,7 @@ std::string mappings_text(const report::Status& status, Style) {
     std::string text = table.text();
     for (const report::Object& object : status.objects)
         text += fmt::format("object {} of {} (pid {}): {} beside its grants are open because units open whole pages\n", object.id,
-                            object.owner.command, object.owner.pid, report::amount(object.exposed_by_rounding));
+                            object.owner.command, object.owner.pid, exact_amount(object.exposed_by_rounding));
     return text;
 }
 

@@ -46,13 +46,19 @@ protected:
 
 TEST_F(Smmuctl, TheSuggestedLineLetsTheRefusedAccessPass) {
     Edu& edu = room_->a();
-    EXPECT_FALSE(room_->writes(edu, wanted));
+    refuse(edu, wanted);
     refuse(edu, wanted + page);
+    EXPECT_TRUE(room_->all(wanted, page, 0)) << "refused indeed";
     const Ran explained = smmuctl({"explain", "pci:0:3.0"});
     EXPECT_EQ(explained.status, 0) << explained.output;
     EXPECT_THAT(explained.output, HasSubstr("blocked: it reaches nothing, because nobody owns it"));
     EXPECT_THAT(explained.output, HasSubstr(fmt::format("write at {:#x}", wanted)));
     EXPECT_THAT(explained.output, HasSubstr("What would allow it"));
+
+    EXPECT_EQ(smmuctl({"explain", "00:03.0"}).output, explained.output) << "the short form";
+    const Ran as_json = smmuctl({"--json", "explain", "0000:00:03.0"});
+    EXPECT_THAT(as_json.output, HasSubstr("\"kind\": \"configuration\""));
+    EXPECT_THAT(as_json.output, HasSubstr(fmt::format("\"address\": {}", wanted + page)));
 
     const Ran suggested = smmuctl({"suggest"});
     EXPECT_EQ(suggested.status, 0);
