@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Events: transgressions as lines, from now on, as any monitor gets them (libsmmu).
-#include "cli/subcommands.hpp"
-
 #include <fmt/format.h>
 #include <poll.h>
 #include <smmu.h>
@@ -13,6 +11,9 @@
 #include <cstdio>
 #include <memory>
 
+#include "cli/advice.hpp"
+#include "cli/phrases.hpp"
+#include "cli/subcommands.hpp"
 #include "report/status.hpp"
 #include "topology/device_id.hpp"
 
@@ -48,6 +49,7 @@ report::Event event_of(const smmu_event& from) {
     event.cause = smmu_cause_name(from.cause);
     event.stream = from.stream;
     event.address = from.address;
+    event.address_known = (from.flags & SMMU_EVENT_ADDRESS_KNOWN) != 0;
     event.count = from.count;
     event.since_removal_us = from.age_ns / 1000;
     event.owner = {from.owner_pid, from.owner_uid, "", from.owner_object};
@@ -56,12 +58,15 @@ report::Event event_of(const smmu_event& from) {
 }
 
 std::string line_of(const report::Event& event) {
-    std::string line = fmt::format("{:>6}  {:>14.6f} s  {}  {}  {:#x}  {}", event.sequence, double(event.time_us) / 1e6,
-                                   event.device, event.access, event.address, event.cause);
-    if (event.cause == "after-removal") line += fmt::format(" ({} us ago)", event.since_removal_us);
-    if (event.owner.pid != 0) line += fmt::format("  owner pid {} object {}", event.owner.pid, event.owner.object);
-    if (event.count > 1) line += fmt::format("  {} times", event.count);
+    std::string line = fmt::format("{:>6}  {:.6f} s  {}  {}", event.sequence, double(event.time_us) / 1e6, event.device,
+                                   refusal_words(event));
+    if (event.owner.pid != 0) line += fmt::format(" (owner {})", owner_text(event.owner));
     return line;
+}
+
+// Beside the events, which go to standard output and may be JSON.
+void say(const char* text) {
+    std::fprintf(stderr, "smmuctl: %s\n", text);
 }
 
 // False when the connection is gone.
@@ -72,7 +77,7 @@ bool print_waiting(bool json) {
         const int count = smmu_event_read(events.data(), unsigned(events.size()));
         if (count < 0) return false;
         for (int i = 0; i < count; ++i) {
-            if ((events[std::size_t(i)].flags & SSF_DROPPED_FAULTS) != 0) std::puts("(some were lost here)");
+            if ((events[std::size_t(i)].flags & SSF_DROPPED_FAULTS) != 0) say("some were lost here");
             const report::Event event = event_of(events[std::size_t(i)]);
             std::puts((json ? report::to_json(event) : line_of(event)).c_str());
         }
@@ -82,9 +87,8 @@ bool print_waiting(bool json) {
 }
 
 // Prints until nothing comes within the patience (or for ever). False when the service is gone.
-bool listen(bool follow, bool json) {
-    pollfd waiting{.fd = smmu_event_fd(), .events = POLLIN, .revents = 0};
-    if (waiting.fd < 0) return false;
+bool listen(int descriptor, bool follow, bool json) {
+    pollfd waiting{.fd = descriptor, .events = POLLIN, .revents = 0};
     for (;;) {
         if (!print_waiting(json)) return false;
         const int ready = poll(&waiting, 1, patience_ms);
@@ -97,15 +101,23 @@ bool listen(bool follow, bool json) {
 // again). False, with a sentence on standard error, when the service does not let this user listen.
 bool print_events(bool follow, bool json) {
     for (bool met = false;;) {
-        if (smmu_init(0) == 0) {
-            met = true;
-            if (listen(follow, json)) return true;
-            smmu_fini();
-        }
-        if (!follow || !met) {
-            std::fprintf(stderr, "smmuctl: %s\n", smmu_strerror_last());
+        const bool connected = smmu_init(0) == 0;
+        const int descriptor = connected ? smmu_event_fd() : -1;
+        if (descriptor < 0 && (!met || (connected && errno != ENOTCONN))) {
+            say(smmu_strerror_last());
             return false;
         }
+        if (descriptor >= 0) {
+            if (follow) say(met ? "a new instance of the service is there; its numbers begin at 1" : "listening");
+            met = true;
+            if (listen(descriptor, follow, json)) return true;
+            if (!follow) {
+                say("the service has ended");
+                return false;
+            }
+            say("the service is gone; waiting for the next one");
+        }
+        if (connected) smmu_fini();
         poll(nullptr, 0, patience_ms);
     }
 }

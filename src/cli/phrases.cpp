@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace smmu::cli {
 
@@ -23,8 +24,18 @@ std::string cut(std::string_view text, std::size_t columns) {
     return std::string(text.substr(0, end)) + "…";
 }
 
+std::string exact_amount(std::uint64_t bytes) {
+    for (const auto& [shift, unit] : {std::pair{30, "GiB"}, {20, "MiB"}, {10, "KiB"}})
+        if (bytes != 0 && bytes % (std::uint64_t{1} << shift) == 0) return fmt::format("{} {}", bytes >> shift, unit);
+    return counted(bytes, "byte", "bytes");
+}
+
+std::string counted(std::uint64_t number, std::string_view one, std::string_view many) {
+    return fmt::format("{} {}", number, number == 1 ? one : many);
+}
+
 std::string range_text(std::uint64_t first, std::uint64_t last) {
-    return fmt::format("{:#x}-{:#x} ({})", first, last, report::amount(last - first + 1));
+    return fmt::format("{:#x}-{:#x} ({})", first, last, exact_amount(last - first + 1));
 }
 
 std::string owner_text(const report::Owner& owner) {

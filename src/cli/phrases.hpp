@@ -16,6 +16,10 @@ std::size_t columns_of(std::string_view text);
 // At most `columns` characters, the last of them "…" when something is missing.
 std::string cut(std::string_view text, std::size_t columns);
 
+// "4 KiB", "5000 bytes": exact, in the largest unit that is.
+std::string exact_amount(std::uint64_t bytes);
+// "1 access", "3 accesses"
+std::string counted(std::uint64_t number, std::string_view one, std::string_view many);
 // "0x1000-0x1fff (4 KiB)"
 std::string range_text(std::uint64_t first, std::uint64_t last);
 // "edu_driver (pid 712) object 3"; "-" for nobody.

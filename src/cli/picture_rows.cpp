@@ -14,7 +14,7 @@ namespace {
 
 using Kind = PictureRow::Kind;
 
-constexpr int one_column = 0;          // as a limit: none
+constexpr int slack = 5 * PictureRows::device_height;
 constexpr double column_aspect = 800;  // pixels of height for which one column looks right
 
 int height_of(const PictureRow& row) {
@@ -87,15 +87,16 @@ private:
     std::vector<PictureRow> rows_;
 };
 
-// A column is full at `limit`; the next one begins where that cuts nothing apart, with the heading it belongs to.
-void place(PictureRows& picture, std::vector<PictureRow> rows, int limit) {
+// A column has about its `fair` part of the height: it ends before a root bus where one begins near there, else where
+// that cuts nothing apart; the next column then says again where it is.
+void place(PictureRows& picture, std::vector<PictureRow> rows, int columns, int fair) {
     int column = 0, y = 0;
     std::vector<int> moved(rows.size(), -1);  // headings that are said again move the rows behind them
     std::string heading;
     for (std::size_t i = 0; i < rows.size(); ++i) {
         PictureRow row = std::move(rows[i]);
-        const bool orphan = row.kind == Kind::heading && y + 3 * PictureRows::device_height > limit;
-        if (row.may_break && y > 0 && limit != one_column && (y >= limit || orphan)) {
+        const int full = row.kind == Kind::heading ? fair - slack : fair + slack;
+        if (row.may_break && column + 1 < columns && y >= full) {
             ++column;
             y = 0;
             if (row.kind != Kind::heading) {
@@ -128,7 +129,7 @@ PictureRows picture_rows(const report::Status& status) {
     for (const PictureRow& row : rows) height += row.height;
     const int columns = std::max(1, int(std::lround(std::sqrt(height / column_aspect))));
     PictureRows picture;
-    place(picture, std::move(rows), columns == 1 ? one_column : height / columns + 2 * PictureRows::device_height);
+    place(picture, std::move(rows), columns, height / columns);
     return picture;
 }
 

@@ -8,6 +8,8 @@ namespace smmu::cli {
 
 void add_views(CLI::App& app, Invocation& invocation);  // status, units, registers, devices, objects, mappings
 void add_topology(CLI::App& app, Invocation& invocation);
+void add_explain(CLI::App& app, Invocation& invocation);
+void add_suggest(CLI::App& app, Invocation& invocation);
 void add_events(CLI::App& app, Invocation& invocation);
 void add_tables(CLI::App& app, Invocation& invocation);
 void add_check(CLI::App& app, Invocation& invocation);
@@ -17,6 +19,8 @@ void add_administration(CLI::App& app, Invocation& invocation);  // reload, conf
 inline constexpr AddSubcommand subcommands[] = {
     add_views,
     add_topology,
+    add_explain,
+    add_suggest,
     add_events,
     add_tables,
     add_check,

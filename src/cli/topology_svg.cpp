@@ -16,12 +16,12 @@ namespace smmu::cli {
 namespace {
 
 constexpr int margin = 24, column_width = 1060, indent = 22, card_height = 28;
-constexpr int unit_width = 342, unit_height = 58, unit_gap = 17;
+constexpr int unit_width = 342, unit_height = 73, unit_gap = 17;
 constexpr int most_lines = 12;  // of a list below the picture
 constexpr std::size_t unit_colours = 8;
 
 // Where the parts of a device's card begin, from the left of its column.
-constexpr int words_at = 320, unit_at = 422, owner_at = 562, open_at = 762, refused_at = 976, card_end = 1040;
+constexpr int words_at = 320, unit_at = 422, owner_at = 562, open_at = 780, refused_at = 985, card_end = 1040;
 
 constexpr const char* style =
     "text{font-family:'DejaVu Sans','Noto Sans',Arial,sans-serif;font-size:11px;fill:#1c2530}\n"
@@ -57,10 +57,10 @@ public:
     std::string draw() {
         const std::string title = report::headline(status_);
         svg_.text(margin, y_ += 34, title, "title", width_ - 2 * margin, 96);
-        svg_.text(margin, y_ += 18, fmt::format("smmuman {} on {} · interrupts {} · {} refused accesses recorded",
+        svg_.text(margin, y_ += 18, fmt::format("smmuman {} on {} · interrupts {} · {} recorded",
                                                 status_.version, status_.platform,
                                                 status_.interrupts_forgeable ? "forgeable" : "remapped",
-                                                status_.transgressions), "soft", width_ - 2 * margin);
+                                                counted(status_.transgressions, "refused access", "refused accesses")), "soft", width_ - 2 * margin);
         y_ += 14;
         draw_units();
         draw_machine();
@@ -96,8 +96,8 @@ private:
             svg_.text(x + 240, y + 18, unit.state, unit.state == "contained" ? "heading" : "bad", 96, 82);
             svg_.text(x + 10, y + 35, fmt::format("segment {:04x} · registers {}", unit.segment, unit.registers), "",
                       unit_width - 20);
-            svg_.text(x + 10, y + 50, fmt::format("{} devices · {} · {}", devices, unit.mode, unit.origin), "",
-                      unit_width - 20, 58);
+            svg_.text(x + 10, y + 50, fmt::format("{} devices · {}", devices, unit.origin), "", unit_width - 20);
+            svg_.text(x + 10, y + 65, unit.mode, "", unit_width - 20, 60);
         }
         const int lines = (int(status_.units.size()) + in_a_row - 1) / in_a_row;
         y_ += lines * (unit_height + 10);
@@ -162,7 +162,7 @@ private:
         svg_.rectangle({left + unit_at, card.y + 5, 126, 18}, unit_class(unit), 9);
         svg_.text(left + unit_at + 10, line, unit_tag(status_, device), "", 112, 68);
         svg_.text(left + owner_at, line, device.owner.pid == 0 ? "no owner" : owner_text(device.owner),
-                  device.owner.pid == 0 ? "soft" : "", open_at - owner_at - 8, 62);
+                  device.owner.pid == 0 ? "soft" : "", open_at - owner_at - 8, 60);
         const std::string open = open_text(status_, device);
         svg_.text(left + open_at, line, open, open == "nothing" ? "soft" : "", refused_at - open_at - 6, 60);
         if (device.refused != 0)
@@ -193,9 +193,9 @@ private:
             std::string devices;
             for (const std::string& device : object.devices) devices += " " + device;
             svg_.text(margin, y_ += 17,
-                      fmt::format("{}, uid {} · {} grants, {} ({} by address), {} more open by rounding · owns{}",
-                                  owner_text(object.owner), object.owner.uid, object.mappings.size(),
-                                  report::amount(bytes), by_address, report::amount(object.exposed_by_rounding),
+                      fmt::format("{}, uid {} · {}, {} ({} by address), {} more open by rounding · owns{}",
+                                  owner_text(object.owner), object.owner.uid, counted(object.mappings.size(), "grant", "grants"),
+                                  report::amount(bytes), by_address, exact_amount(object.exposed_by_rounding),
                                   devices.empty() ? " no device" : devices),
                       "", width_ - 2 * margin, 65);
         }
