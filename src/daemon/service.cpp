@@ -23,6 +23,15 @@ std::uint64_t random_instance() {
     return number;
 }
 
+// One a line; a table can be wrong in thousands of places.
+std::string listed(const std::vector<std::string>& problems) {
+    constexpr std::size_t most_listed = 20;
+    std::string text;
+    for (std::size_t i = 0; i < std::min(problems.size(), most_listed); ++i) text += "\n  " + problems[i];
+    if (problems.size() > most_listed) text += fmt::format("\n  and {} more", problems.size() - most_listed);
+    return text;
+}
+
 double milliseconds(Nanoseconds time) { return double(time.count()) / 1e6; }
 
 }  // namespace
@@ -123,25 +132,25 @@ void Service::retire_earlier_generations() {
 }
 
 Started<void> Service::judge() {
-    std::string problems;
+    std::vector<std::string> problems;
     std::size_t programmed = 0;
     for (std::uint32_t i = 0; i < outcomes_.size(); ++i) {
         programmed += outcomes_[i].programmed ? 1u : 0u;
         if (outcomes_[i].problem.empty() || outcomes_[i].accepted) continue;
-        problems += "\n  " + outcomes_[i].problem;
+        problems.push_back(outcomes_[i].problem);
         quieten_behind(UnitId(i));
     }
     for (const topology::Finding& finding : machine_.topology.findings)
         if (finding.severity == topology::Severity::error)
-            problems += fmt::format("\n  {}: {}", finding.origin.text, finding.text);
+            problems.push_back(fmt::format("{}: {}", finding.origin.text, finding.text));
     if (programmed == 0)
-        return stop(ExitStatus::not_contained,
-                    "NOT CONTAINED: no unit could be programmed" + (problems.empty() ? " (none is known)" : problems));
+        return stop(ExitStatus::not_contained, "NOT CONTAINED: no unit could be programmed" +
+                                                   (problems.empty() ? " (none is known)" : listed(problems)));
     if (!problems.empty())
         return stop(ExitStatus::not_contained,
                     fmt::format("NOT CONTAINED: {} of {} units are blocking; the others could not be programmed "
                                 "(`uncontained accept ADDRESS` starts without one):{}",
-                                programmed, outcomes_.size(), problems));
+                                programmed, outcomes_.size(), listed(problems)));
     return {};
 }
 

@@ -23,6 +23,13 @@ Result<PhysRange> window(PhysRange registers, std::uint64_t bytes, const std::st
     return PhysRange{registers.first, std::max(registers.last, needed->last)};
 }
 
+// Reads of places that are nobody's give ones on most machines and zeros on others; no unit has all of these so.
+bool nothing_answers(const hw::Registers& unit) {
+    const bool zeros = unit.read<Version>().raw() == 0 && unit.read<Capability>().raw() == 0 &&
+                       unit.read<ExtendedCapability>().raw() == 0;
+    return zeros || unit.read<GlobalStatus>().raw() == ~std::uint32_t{0};
+}
+
 }  // namespace
 
 Result<FirstLook> look(platform::Platform& platform, PhysRange registers) {
@@ -30,7 +37,7 @@ Result<FirstLook> look(platform::Platform& platform, PhysRange registers) {
     SMMU_TRY(const PhysRange first_page, window(registers, smallest_window, name));
     SMMU_TRY(const std::unique_ptr<hw::Mmio> mmio, platform.registers(first_page));
     const hw::Registers unit(*mmio);
-    if (unit.read<GlobalStatus>().raw() == ~std::uint32_t{0}) return FirstLook{.answers = false, .register_bytes = 0, .root = {}};
+    if (nothing_answers(unit)) return FirstLook{.answers = false, .register_bytes = 0, .root = {}};
     SMMU_TRY(const Features features, Features::read(unit, name));
     FirstLook seen{.answers = true, .register_bytes = features.register_bytes(), .root = {}};
     if (unit.read<GlobalStatus>().has(GlobalStatus::translation))
