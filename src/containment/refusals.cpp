@@ -32,10 +32,10 @@ public:
         situation.stream_known = group.has_value();
         situation.now = t.time;
         std::optional<ClientId> owner;
+        state_.storms.count(stream, group.has_value(), t.time);
         if (group) {
             t.device = device_of(stream, *group);
             ++state_.groups.device(*t.device).refused;
-            state_.storms.count(stream, t.time);
             owner = place(situation, *group, t);
         }
         const Attribution why = attribute(refusal, situation);

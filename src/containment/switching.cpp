@@ -78,7 +78,9 @@ bool Switching::resetting(GroupId id) const noexcept {
 Result<void> Switching::record(UnitStream stream, units::Recording recording) noexcept {
     const auto group = state_.groups.group_of(stream);
     units::IommuUnit* unit = state_.driver(stream.unit);
-    if (!group || unit == nullptr || unit->state() == units::UnitState::failed) return {};
+    if (unit == nullptr || unit->state() == units::UnitState::failed) return {};
+    // Of a stranger there is nothing but its refusals; a unit that has no place for it goes on recording them.
+    if (!group) return unit->block(stream.stream, recording);
     if (state_.current_space(stream, *group) != nullptr)
         return unit->record(stream.stream, recording);
     return unit->block(stream.stream, recording);
