@@ -17,6 +17,7 @@ struct Option {
     std::string_view word;
     std::string_view arguments;  // as the manual writes them
     std::string_view meaning;
+    std::string_view example;  // complete in itself, as smmu(5) shows it
     Repeat repeat;
     bool (*parse)(Parser&);  // false: the rest up to the next option is skipped
 };

@@ -168,7 +168,7 @@ TEST_F(Packets, NothingBeforeTheGreetingIsCarriedOut) {
 
 TEST_F(Packets, UnknownOpcodesAndTailsAreRefusedAndTheConnectionLives) {
     Raw raw = greeted();
-    for (const unsigned opcode : {0u, 15u, 99u, 0x7fffu}) {
+    for (const unsigned opcode : {0u, 16u, 99u, 0x7fffu}) {
         std::vector<std::byte> packet(sizeof(protocol::Header) + 8);
         const protocol::Header header{std::uint32_t(packet.size()), std::uint16_t(opcode), 1, 3, 8};
         std::memcpy(packet.data(), &header, sizeof header);
