@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+// DMA that goes on while grants change: what is granted all the time is never refused and always arrives, what is granted
+// never stays whole, and every refusal of the rest is of something that was changing.
+//
+// The memory lies in one block of 2 MiB, so that taking one page away splits a large leaf that the device is using.
+#include <gmock/gmock.h>
+
+#include <atomic>
+#include <map>
+#include <thread>
+
+#include "tests/e2e/machine_room.hpp"
+
+namespace smmu::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::uint64_t block = 64u << 20, block_bytes = 2u << 20;
+constexpr std::uint64_t source = block + 3 * page, sink = block + 7 * page;     // granted all the time
+constexpr std::uint64_t flapping = block + 5 * page;                            // between them, now and then
+constexpr std::uint64_t below = block - page, above = block + block_bytes;      // never
+constexpr std::uint8_t canary = 0xc3;
+constexpr std::uint64_t bytes = 64;
+
+// One device at work, by its own connection to the board, until told to stop.
+class Worker {
+public:
+    explicit Worker(MachineRoom& room) {
+        auto link = room.board().connect();
+        if (!link) throw std::runtime_error(link.error().text);
+        link_ = std::move(*link);
+        thread_ = std::thread([this, &ram = room.ram()] { work(ram); });
+    }
+    ~Worker() { stop(); }
+    void stop() {
+        ended_ = true;
+        if (thread_.joinable()) thread_.join();
+    }
+    std::uint64_t rounds() const { return rounds_; }
+    std::uint64_t failures() const { return failures_; }
+
+private:
+    void work(Ram& ram) {
+        Edu edu(*link_, q35::edu_a);
+        edu.bus_master(true);
+        for (std::uint8_t number = 1; !ended_; ++number, ++rounds_) {
+            for (std::uint64_t i = 0; i < bytes; ++i) ram.store<std::uint8_t>({source + i}, std::uint8_t(number + i));
+            ram.fill({sink}, bytes, 0);
+            edu.dma_in({source}, bytes);
+            edu.dma_out({sink}, bytes);
+            if (!std::ranges::equal(ram.at({source}, bytes), ram.at({sink}, bytes))) ++failures_;
+            // Now and then where it may not, or may not just now.
+            if (number % 4 == 0) edu.dma_out({flapping}, bytes);
+            if (number % 16 == 0) edu.dma_out({below + page - bytes}, bytes);
+            if (number % 16 == 8) edu.dma_out({above}, bytes);
+        }
+    }
+
+    std::unique_ptr<link::Client> link_;
+    std::atomic<bool> ended_{false};
+    std::atomic<std::uint64_t> rounds_{0}, failures_{0};
+    std::thread thread_;
+};
+
+class Concurrent : public testing::TestWithParam<std::string> {
+protected:
+    void SetUp() override {
+        auto opened = MachineRoom::open(GetParam());
+        ASSERT_TRUE(opened) << opened.error().text;
+        room_ = std::move(*opened);
+        ASSERT_TRUE(room_->start_service());
+        driver_ = room_->driver();
+        room_->ram().fill({below}, page, canary);
+        room_->ram().fill({above}, page, canary);
+    }
+    MachineRoom& room() { return *room_; }
+
+    // Takes what waits and holds it against what was ever granted.
+    void judge_records() {
+        for (const smmu_event& event : driver_.events()) {
+            const std::uint64_t at = event.address & ~(page - 1);
+            ++causes_[{at, event.cause}];
+            EXPECT_EQ(event.owner_pid, std::uint32_t(driver_.pid()));
+        }
+    }
+    std::uint64_t records(std::uint64_t at) const {
+        std::uint64_t count = 0;
+        for (const auto& [key, times] : causes_) count += key.first == at ? times : 0;
+        return count;
+    }
+    void expect_only(std::uint64_t at, std::initializer_list<unsigned> allowed) const {
+        for (const auto& [key, times] : causes_)
+            if (key.first == at)
+                EXPECT_NE(std::ranges::find(allowed, key.second), allowed.end())
+                    << std::hex << at << ": " << smmu_cause_name(key.second) << ", " << times << " times";
+    }
+    void expect_canaries() {
+        EXPECT_TRUE(room().all(below, page, canary));
+        EXPECT_TRUE(room().all(above, page, canary));
+    }
+
+    std::unique_ptr<MachineRoom> room_;
+    ClientProcess driver_;
+    std::map<std::pair<std::uint64_t, unsigned>, std::uint64_t> causes_;
+};
+
+TEST_P(Concurrent, WhatIsGrantedAllTheTimeIsNeverRefused) {
+    const Object object = driver_.own(q35::edu_a);
+    ASSERT_NE(object, nullptr);
+    ASSERT_TRUE(driver_.map(object, block, block_bytes).done());
+    driver_.events();  // from now on
+    Worker worker(room());
+    int changes = 0;
+    for (const Instant end = std::chrono::steady_clock::now() + 1500ms; std::chrono::steady_clock::now() < end; ++changes) {
+        ASSERT_TRUE(driver_.unmap(object, flapping, page).done());
+        ASSERT_TRUE(driver_.map(object, block + block_bytes / 2, page, SMF_READ).done());
+        ASSERT_TRUE(driver_.map(object, block, block_bytes).done());  // whole again: one large leaf
+        judge_records();
+    }
+    worker.stop();
+    usleep(50'000);
+    judge_records();
+    EXPECT_GT(changes, 5);
+    EXPECT_GT(worker.rounds(), 100u);
+    EXPECT_EQ(worker.failures(), 0u) << "of " << worker.rounds() << " rounds, " << changes << " changes";
+    EXPECT_EQ(records(source), 0u);
+    EXPECT_EQ(records(sink), 0u);
+    expect_only(flapping, {SMMU_CAUSE_IN_CHANGE, SMMU_CAUSE_AFTER_REMOVAL});
+    expect_canaries();
+}
+
+TEST_P(Concurrent, ADeviceThatMovesIsRefusedOnlyWhileItMoves) {
+    const Object first = driver_.own(q35::edu_a);
+    const Object second = driver_.create();
+    ASSERT_TRUE(first != nullptr && second != nullptr);
+    for (const Object object : {first, second}) ASSERT_TRUE(driver_.map(object, block, block_bytes).done());
+    driver_.events();
+    std::uint64_t rounds = 0;
+    int moves = 0;
+    {
+        Worker worker(room());
+        for (const Instant end = std::chrono::steady_clock::now() + 1500ms; std::chrono::steady_clock::now() < end; ++moves) {
+            ASSERT_TRUE(driver_.add(moves % 2 == 0 ? second : first, q35::edu_a).done());
+            judge_records();
+        }
+        worker.stop();
+        rounds = worker.rounds();
+    }
+    usleep(50'000);
+    judge_records();
+    EXPECT_GT(moves, 5);
+    EXPECT_GT(rounds, 100u);
+    for (const std::uint64_t at : {source, sink, flapping}) expect_only(at, {SMMU_CAUSE_IN_CHANGE});
+    expect_canaries();
+}
+
+INSTANTIATE_TEST_SUITE_P(Boards, Concurrent, testing::Values("q35-vtd", "q35-vtd-cm", "q35-vtd-scalable", "q35-vtd-first-stage"),
+                         [](const auto& info) {
+                             std::string name = info.param;
+                             std::ranges::replace(name, '-', '_');
+                             return name;
+                         });
+
+}  // namespace
+}  // namespace smmu::test
