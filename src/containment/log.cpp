@@ -7,13 +7,17 @@
 namespace smmu::containment {
 namespace {
 
-bool is_repeat(const Transgression& waiting, const Transgression& fresh) {
-    return waiting.unit == fresh.unit && waiting.stream == fresh.stream &&
-           waiting.device == fresh.device && waiting.access == fresh.access &&
-           waiting.cause == fresh.cause && waiting.owner_object == fresh.owner_object &&
-           waiting.address_known == fresh.address_known &&
-           align_down(waiting.address, ReaderQueue::repeat_log2) ==
-               align_down(fresh.address, ReaderQueue::repeat_log2);
+// What two refusals have in common when the later one is a repeat. The page tells most of them
+// apart.
+RepeatKey key_of(const Transgression& t) {
+    return {t.address.value >> ReaderQueue::repeat_log2,
+            t.address_known,
+            t.unit,
+            t.stream,
+            t.device,
+            t.access,
+            t.cause,
+            t.owner_object};
 }
 
 }  // namespace
@@ -21,8 +25,9 @@ bool is_repeat(const Transgression& waiting, const Transgression& fresh) {
 void ReaderQueue::put(const Transgression& transgression) {
     Count& count = counts_[transgression.device];
     ++count.seen;
+    const RepeatKey key = key_of(transgression);
     const auto repeat = std::ranges::find_if(
-        queue_, [&](const Transgression& waiting) { return is_repeat(waiting, transgression); });
+        queue_, [&](const Transgression& waiting) { return key_of(waiting) == key; });
     if (repeat != queue_.end()) {
         ++repeat->count;
         ++count.coalesced;
@@ -80,16 +85,21 @@ Reader* TransgressionLog::open(ClientId client, ReaderScope scope) {
 
 void TransgressionLog::add(Transgression transgression, std::optional<ClientId> owner) {
     transgression.sequence = ++last_sequence_;
-    const auto repeat =
-        std::ranges::find_if(recent_, [&](const Transgression& t) { return is_repeat(t, transgression); });
-    if (repeat != recent_.end()) {
-        ++repeat->count;
-    } else {
-        if (recent_.size() == recent_kept) recent_.pop_front();
-        recent_.push_back(transgression);
-    }
+    remember(transgression);
     for (auto& [client, reader] : readers_)
         if (reader.scope() == ReaderScope::everything || owner == client) reader.put(transgression);
+}
+
+void TransgressionLog::remember(const Transgression& transgression) {
+    const auto [at, is_new] = recent_by_key_.try_emplace(key_of(transgression));
+    if (!is_new) {
+        ++at->second->count;
+        return;
+    }
+    at->second = recent_.insert(recent_.end(), transgression);
+    if (recent_.size() <= recent_kept) return;
+    recent_by_key_.erase(key_of(recent_.front()));
+    recent_.pop_front();
 }
 
 void TransgressionLog::hardware_lost(UnitId unit, std::uint64_t at_least, Instant when) {

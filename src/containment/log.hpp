@@ -5,6 +5,7 @@
 #pragma once
 
 #include <deque>
+#include <list>
 #include <map>
 #include <vector>
 
@@ -14,6 +15,19 @@ namespace smmu::containment {
 
 // What a client's reader is told.
 enum class ReaderScope { own_devices, everything };
+
+// Refusals of which all this is the same are repeats of one another.
+struct RepeatKey {
+    std::uint64_t page;
+    bool address_known;
+    UnitId unit;
+    StreamId stream;
+    std::optional<DeviceIndex> device;
+    Access access;
+    Cause cause;
+    ObjectId owner_object;
+    friend auto operator<=>(const RepeatKey&, const RepeatKey&) = default;
+};
 
 // The place of one client in the stream.
 class ReaderQueue final : public Reader {
@@ -61,15 +75,17 @@ public:
 
     std::uint64_t seen() const { return last_sequence_; }
     const std::deque<LossEpisode>& episodes() const { return episodes_; }
-    const std::deque<Transgression>& recent() const { return recent_; }
+    const std::list<Transgression>& recent() const { return recent_; }
 
 private:
     void add_episode(LossEpisode episode);
+    void remember(const Transgression& transgression);
 
     std::map<ClientId, ReaderQueue> readers_;
     std::uint64_t last_sequence_ = 0;
     std::deque<LossEpisode> episodes_;
-    std::deque<Transgression> recent_;  // ascending by the number of the first of the repeats
+    std::list<Transgression> recent_;  // ascending by the number of the first of the repeats
+    std::map<RepeatKey, std::list<Transgression>::iterator> recent_by_key_;
 };
 
 }  // namespace smmu::containment

@@ -91,9 +91,10 @@ protected:
     }
     void expect_only(std::uint64_t at, std::initializer_list<unsigned> allowed) const {
         for (const auto& [key, times] : causes_)
-            if (key.first == at)
+            if (key.first == at) {
                 EXPECT_NE(std::ranges::find(allowed, key.second), allowed.end())
                     << std::hex << at << ": " << smmu_cause_name(key.second) << ", " << times << " times";
+            }
     }
     void expect_canaries() {
         EXPECT_TRUE(room().all(below, page, canary));
@@ -156,8 +157,8 @@ TEST_P(Concurrent, ADeviceThatMovesIsRefusedOnlyWhileItMoves) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Boards, Concurrent, testing::Values("q35-vtd", "q35-vtd-cm", "q35-vtd-scalable", "q35-vtd-first-stage"),
-                         [](const auto& info) {
-                             std::string name = info.param;
+                         [](const auto& chosen) {
+                             std::string name = chosen.param;
                              std::ranges::replace(name, '-', '_');
                              return name;
                          });

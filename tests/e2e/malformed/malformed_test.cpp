@@ -127,8 +127,8 @@ std::vector<std::string> names() {
     return all;
 }
 
-INSTANTIATE_TEST_SUITE_P(All, BrokenTable, testing::ValuesIn(names()), [](const auto& info) {
-    std::string name = info.param;
+INSTANTIATE_TEST_SUITE_P(All, BrokenTable, testing::ValuesIn(names()), [](const auto& chosen) {
+    std::string name = chosen.param;
     std::ranges::replace(name, '-', '_');
     return name;
 });
