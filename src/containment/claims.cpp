@@ -58,7 +58,7 @@ std::vector<DeviceIndex> matching(const topology::Topology& machine, const MmioQ
 // touch.
 bool wildcard_leaves_out(const State& state, DeviceIndex index) {
     const Device& device = state.device(index);
-    if (device.is_bridge) return true;
+    if (device.is_bridge || device.gone) return true;
     return std::ranges::any_of(state.machine.group(device.group).devices, [&](DeviceIndex member) {
         const Device& other = state.device(member);
         return other.host || other.blocked || starts_with_mappings(other);
@@ -67,6 +67,8 @@ bool wildcard_leaves_out(const State& state, DeviceIndex index) {
 
 Result<void> has_working_units(const State& state, DeviceIndex index) {
     const Device& device = state.device(index);
+    if (device.gone)
+        return fail(ENOENT, fmt::format("{} has vanished from its bus", topology::to_string(device.id)));
     if (device.streams.empty())
         return fail(ENOENT, fmt::format("{} is behind no unit; nothing can contain it",
                                         topology::to_string(device.id)));

@@ -78,6 +78,27 @@ TEST_F(Operation, AnUnknownOptionAndTwoTasksAreRefused) {
     EXPECT_EQ(service({"--tables"}).status, 2);
 }
 
+// The second example of smmu(5): whoever copies it has the board contained.
+TEST_F(Operation, TheManualsConfigurationForADamagedTableContainsTheBoard) {
+    const std::string manual = contents(SMMU_SOURCE_DIR "/man/smmu.5");
+    const std::string begin = ".Bd -literal -offset indent\n";
+    const auto first = manual.find(begin, manual.find("smmu vtd ignore") - begin.size()) + begin.size();
+    const std::string path = room().board().directory() + "/by-hand.smmu";
+    std::ofstream(path) << manual.substr(first, manual.find(".Ed", first) - first);
+    const auto started = room().start_service({"@" + path});
+    ASSERT_TRUE(started) << started.error().text;
+    EXPECT_FALSE(room().writes(room().a(), window));
+    EXPECT_EQ(room().status().units.front().name, "dmar0");
+    ClientProcess driver = room().driver();
+    for (const Function function : {q35::edu_b, q35::edu_behind_port}) {
+        const Object object = driver.own(function);
+        ASSERT_NE(object, nullptr);
+        ASSERT_TRUE(driver.map(object, window, page, rw).done());
+        EXPECT_TRUE(room().writes(room().edu(function), window));
+        EXPECT_FALSE(room().writes(room().edu(function), other));
+    }
+}
+
 TEST_F(Operation, AReloadOpensAndClosesWhatNobodyHolds) {
     const std::string path = configure(startup_line(window));
     ASSERT_TRUE(room().start_service({"@" + path}));

@@ -118,6 +118,8 @@ TEST_F(Revisions, ADeviceThatVanishesRefusesAndItsOwnerIsTold) {
     EXPECT_EQ(service->view(DeviceIndex{0}).state, Containment::DeviceView::State::gone);
     EXPECT_FALSE(service->view(DeviceIndex{0}).object);
 
+    EXPECT_EQ(add(owner, mine, alone), ENOENT) << "nobody can have it before it is back";
+
     next = small_machine();  // it comes back
     ASSERT_TRUE(replace());
     EXPECT_FALSE(reaches(0, 8, 0x90000));
