@@ -72,6 +72,60 @@ TEST_P(NvmeDma, CommandsOutsideAreNotFetched) {
     expect_record(queues, SMF_READ);
 }
 
+class NvmeQueues : public NvmeDma {
+protected:
+    static constexpr std::uint64_t list = data + 8 * page;  // of pages
+    static constexpr std::uint32_t pages = 4;
+
+    void SetUp() override {
+        NvmeDma::SetUp();
+        room_->ram().fill({data}, 6 * page, canary);
+        room_->ram().fill({list}, page, 0);
+        for (std::uint64_t i = 1; i < pages; ++i) room_->ram().store<std::uint64_t>({list + 8 * (i - 1)}, data + i * page);
+        ASSERT_TRUE(driver_.map(object_, queues, 4 * page).done());
+        ASSERT_TRUE(nvme_->start());
+    }
+    bool is_read(std::uint64_t at) { return room_->all(at, page, 0); }
+};
+
+TEST_P(NvmeQueues, AListOfPagesIsFilledInsideTheGrants) {
+    ASSERT_TRUE(driver_.map(object_, data, pages * page, SMF_WRITE).done());
+    ASSERT_TRUE(driver_.map(object_, list, page, SMF_READ).done());
+    ASSERT_TRUE(nvme_->make_io_queues());
+    EXPECT_EQ(nvme_->read({data}, {list}, pages), 0u);
+    for (std::uint64_t i = 0; i < pages; ++i) EXPECT_TRUE(is_read(data + i * page)) << i;
+    EXPECT_TRUE(untouched(data - page) && untouched(data + pages * page));
+    EXPECT_TRUE(driver_.events().empty());
+}
+
+TEST_P(NvmeQueues, AListOutsideIsNotRead) {
+    ASSERT_TRUE(driver_.map(object_, data, pages * page, SMF_WRITE).done());
+    ASSERT_TRUE(nvme_->make_io_queues());
+    EXPECT_NE(nvme_->read({data}, {list}, pages), 0u);
+    for (std::uint64_t i = 1; i < pages; ++i) EXPECT_TRUE(untouched(data + i * page)) << i;
+    expect_record(list, SMF_READ);
+}
+
+TEST_P(NvmeQueues, APageOfTheListThatIsOutsideStaysWhole) {
+    ASSERT_TRUE(driver_.map(object_, data, 2 * page, SMF_WRITE).done());
+    ASSERT_TRUE(driver_.map(object_, data + 3 * page, page, SMF_WRITE).done());
+    ASSERT_TRUE(driver_.map(object_, list, page, SMF_READ).done());
+    ASSERT_TRUE(nvme_->make_io_queues());
+    nvme_->read({data}, {list}, pages);  // QEMU's reports success all the same: memory is what counts
+    EXPECT_TRUE(untouched(data + 2 * page) && untouched(data - page) && untouched(data + pages * page));
+    expect_record(data + 2 * page, SMF_WRITE);
+}
+
+TEST_P(NvmeQueues, CompletionsOutsideDoNotArrive) {
+    ASSERT_TRUE(driver_.map(object_, data, 2 * page, SMF_WRITE).done());
+    ASSERT_TRUE(nvme_->make_io_queues());
+    ASSERT_TRUE(driver_.unmap(object_, nvme_->io_completions().value, page).done());
+    EXPECT_FALSE(nvme_->read({data}, {data + page}, 2));
+    EXPECT_TRUE(room_->all(nvme_->io_completions().value, page, 0));
+    EXPECT_TRUE(untouched(data - page) && untouched(data + 2 * page));
+    expect_record(nvme_->io_completions().value, SMF_WRITE);
+}
+
 // Every board with a VT-d unit, also those that come later.
 std::vector<std::string> vtd_boards() {
     std::vector<std::string> names;
@@ -82,11 +136,14 @@ std::vector<std::string> vtd_boards() {
     return names;
 }
 
-INSTANTIATE_TEST_SUITE_P(Boards, NvmeDma, testing::ValuesIn(vtd_boards()), [](const auto& board) {
+std::string name_of(const testing::TestParamInfo<std::string>& board) {
     std::string name = board.param;
     std::ranges::replace(name, '-', '_');
     return name;
-});
+}
+
+INSTANTIATE_TEST_SUITE_P(Boards, NvmeDma, testing::ValuesIn(vtd_boards()), name_of);
+INSTANTIATE_TEST_SUITE_P(Boards, NvmeQueues, testing::ValuesIn(vtd_boards()), name_of);
 
 }  // namespace
 }  // namespace smmu::test
