@@ -76,6 +76,6 @@ function(smmu_tests kind)
     target_compile_definitions(${target} PRIVATE SMMU_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
                                SMMU_BINARY_DIR="${PROJECT_BINARY_DIR}")
     add_test(NAME ${target} COMMAND ${target})
-    set_tests_properties(${target} PROPERTIES LABELS ${kind} TIMEOUT 600)
+    set_tests_properties(${target} PROPERTIES LABELS ${kind} TIMEOUT ${SMMU_TEST_SECONDS})
   endforeach()
 endfunction()
