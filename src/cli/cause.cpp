@@ -28,6 +28,7 @@ constexpr std::array causes{
     Words{"overrun", "right next to a grant: the device went past the end of its memory, or began before it"},
     Words{"truncated", "the low half of a granted address: a register of 32 bits was given an address above 4 GiB"},
     Words{"never-granted", "its owner never granted this address"},
+    Words{"device-gone", "nothing was refused: the device has vanished and left its object"},
 };
 
 }  // namespace

@@ -85,7 +85,7 @@ Reader* TransgressionLog::open(ClientId client, ReaderScope scope) {
 
 void TransgressionLog::add(Transgression transgression, std::optional<ClientId> owner) {
     transgression.sequence = ++last_sequence_;
-    remember(transgression);
+    if (transgression.cause != Cause::device_gone) remember(transgression);
     for (auto& [client, reader] : readers_)
         if (reader.scope() == ReaderScope::everything || owner == client) reader.put(transgression);
 }
