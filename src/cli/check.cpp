@@ -48,7 +48,7 @@ int check(const Check& asked) {
     for (const platform::RawTable& table : *tables) input.tables.push_back({table.name, table.bytes});
     const topology::Topology topology = survey::survey(input);
     fmt::print("# {} tables of {}, without their machine: PCI devices are those that tables name\n{}\n{}", tables->size(),
-               asked.tables, survey::findings_text(topology), survey::paste_ready(topology));
+               asked.tables, survey::findings_text(topology), survey::paste_ready(topology, parsed.configuration));
     return int(survey::verdict(topology));
 }
 

@@ -65,9 +65,11 @@ constexpr std::array option_table{
     Option{"debug", "1|2", "debugging output; 2 is more", "debug 1", Repeat::last, parse_debug},
 };
 
-constexpr std::array<std::string_view, 16> clause_table{
-    "use",     "reserved", "none",  "host",   "blocked", "any",   "block",   "bypass",
-    "require", "ignore",   "merge", "accept", "startup", "linux", "foreign", "override"};
+constexpr std::array<std::string_view, 33> clause_table{
+    "use",     "reserved", "none",    "host",      "blocked", "any",     "block",  "bypass",   "require",
+    "ignore",  "merge",    "accept",  "startup",   "linux",   "foreign", "attach", "target",   "monitor",
+    "admin",   "refuse",  "warn",      "required", "override", "vtd",   "armsmmu",  "armsmmuv3",
+    "rcar3",   "amdvi",    "riscv",   "virtio",    "vfio",    "user",    "group"};
 
 }  // namespace
 

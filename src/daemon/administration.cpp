@@ -40,9 +40,10 @@ Result<void> Session::administer(const protocol::Request& request, protocol::Des
     const auto* letters = static_cast<const char*>(static_cast<const void*>(request.payload.data()));
     const std::string_view unit(letters, request.payload.size());
     const containment::Identity& who = service_.containment().identity(*client_);
-    if (!who.abilities.admin)
-        return fail(EPERM, fmt::format("user {} is no administrator; configure `ability admin user:NAME`", who.uid));
-    const Result<void> done = carry_out(service_, body.action, unit);
+    const Result<void> done =
+        who.abilities.admin
+            ? carry_out(service_, body.action, unit)
+            : fail(EPERM, fmt::format("user {} is no administrator; configure `ability admin user:NAME`", who.uid));
     const bool opened = done && body.action == Administration::release_unit;
     std::fprintf(stderr, "%ssmmuman: %s by pid %d (uid %u): %s\n", opened ? SD_CRIT : SD_NOTICE,
                  name_of(body.action, unit).c_str(), who.pid, who.uid,

@@ -28,7 +28,7 @@ int check(const CommandLine& line) {
     const topology::Topology& topology = machine->topology;
     fmt::print("# {}: {} units, {} devices; tables from {}\n", machine->platform->name(), topology.units.size(),
                topology.devices.size(), line.tables.value_or("the machine"));
-    fmt::print("{}\n# To paste into a file and change:\n{}", survey::findings_text(topology), survey::paste_ready(topology));
+    fmt::print("{}\n# To paste into a file and change:\n{}", survey::findings_text(topology), survey::paste_ready(topology, *configuration));
     return int(survey::verdict(topology));
 }
 

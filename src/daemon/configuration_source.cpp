@@ -20,6 +20,11 @@ bool same_units(const config::Configuration& now, const config::Configuration& n
     return std::ranges::equal(now.units, next.units, same);
 }
 
+bool same_accepted(const config::Configuration& now, const config::Configuration& next) {
+    return std::ranges::equal(now.uncontained_accepted, next.uncontained_accepted, {}, &config::AcceptEntry::base,
+                              &config::AcceptEntry::base);
+}
+
 bool same_modules(const config::Configuration& now, const config::Configuration& next) {
     const auto same = [](const config::SupportModule& a, const config::SupportModule& b) {
         return a.kind == b.kind && a.tables == b.tables && a.parameter == b.parameter;
@@ -49,6 +54,8 @@ Result<void> can_become(const config::Configuration& now, const config::Configur
     if (now.socket.value != next.socket.value) return fixed("socket");
     if (now.tables.value.bytes != next.tables.value.bytes || now.tables.value.range != next.tables.value.range)
         return fixed("tables");
+    if (now.trial.value != next.trial.value) return fixed("trial");
+    if (!same_accepted(now, next)) return fixed("uncontained");
     if (now.widen.value != next.widen.value) return fixed("widen");
     if (!same_modules(now, next)) return fixed("smmu");
     if (!same_units(now, next)) return fixed("unit");

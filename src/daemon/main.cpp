@@ -83,7 +83,7 @@ bool take_signals(sd_event* loop) {
 }
 
 int end_trial(Service& service) {
-    std::string text = "NOT CONTAINED: the trial was not confirmed in time; the units are off again, as they were found";
+    std::string text = "NOT CONTAINED: the trial was not confirmed; the units are off again, as they were found";
     for (const Error& problem : service.take_back()) text += "\n  " + problem.text;
     return stopped({ExitStatus::not_contained, std::move(text)});
 }
@@ -109,7 +109,7 @@ int serve(sd_event* loop, Service& service, std::optional<Background>& backgroun
     const int status = sd_event_loop(loop);
     sd_notify(0, "STOPPING=1");
     server->reset();  // every client is blocked before anything else
-    if ((*watch)->trial_is_over()) return end_trial(service);
+    if (service.trial().count() != 0) return end_trial(service);  // its time is over, or it ends before
     if ((*watch)->stop()) return stopped(*(*watch)->stop());
     service.leave();
     return status < 0 ? int(ExitStatus::internal) : status;

@@ -47,8 +47,7 @@ int Watch::on_look(sd_event_source* source, std::uint64_t, void* data) {
 
 int Watch::on_trial_end(sd_event_source*, std::uint64_t, void* data) {
     Watch& watch = *static_cast<Watch*>(data);
-    watch.trial_is_over_ = watch.service_.trial().count() != 0;
-    return watch.trial_is_over_ ? sd_event_exit(watch.loop_, int(ExitStatus::not_contained)) : 0;
+    return watch.service_.trial().count() != 0 ? sd_event_exit(watch.loop_, int(ExitStatus::not_contained)) : 0;
 }
 
 int Watch::on_recheck(sd_event_source* source, std::uint64_t, void* data) {

@@ -23,8 +23,6 @@ public:
 
     // Why the loop was ended, when a unit was found changed.
     const std::optional<Stop>& stop() const { return stop_; }
-    // The loop was ended because nobody confirmed a trial.
-    bool trial_is_over() const { return trial_is_over_; }
 
 private:
     Watch(sd_event* loop, Service& service, Server& server) : loop_(loop), service_(service), server_(server) {}
@@ -39,7 +37,6 @@ private:
     EventSource recheck_;
     EventSource trial_;
     std::optional<Stop> stop_;
-    bool trial_is_over_ = false;
 };
 
 }  // namespace smmu::daemon

@@ -28,22 +28,35 @@ std::string_view name(Severity severity) {
     return "";
 }
 
-// The kinds that this build can be asked for, each once.
-std::string support_lines(const Topology& topology) {
-    std::set<UnitKind> kinds;
+// What is driven by this build.
+constexpr UnitKind driven = UnitKind::vtd;
+
+std::string support_line(const Topology& topology, const config::Configuration& configuration) {
+    if (std::ranges::find(topology.units, driven, &Unit::kind) == topology.units.end()) return {};
+    switch (configuration.vtd_tables()) {
+        case config::TablePolicy::require: return "smmu vtd require\n";
+        case config::TablePolicy::ignore: return "smmu vtd ignore\n";
+        case config::TablePolicy::if_present: break;
+    }
+    return "smmu vtd\n";
+}
+
+std::string unit_lines(const Topology& topology, const config::Configuration& configuration) {
     std::string text;
-    for (const Unit& unit : topology.units)
-        if (kinds.insert(unit.kind).second) text += fmt::format("smmu {}\n", topology::name(unit.kind));
+    for (const Unit& unit : topology.units) {
+        text += fmt::format("# {}: {}, registers {:#x}-{:#x}, segment {:04x}, from {}{}\n", unit.name, topology::name(unit.kind),
+                            unit.registers.first.value, unit.registers.last.value, unit.segment, unit.origin.text,
+                            unit.answers ? "" : "; nothing answers there");
+        if (unit.kind == driven && configuration.find_unit(unit.name) != nullptr)
+            text += fmt::format("unit {} {:#x}\n", unit.name, unit.registers.first.value);
+    }
     return text;
 }
 
-std::string unit_lines(const Topology& topology) {
-    std::string text;
-    for (const Unit& unit : topology.units)
-        text += fmt::format("# {}: registers {:#x}-{:#x}, segment {:04x}, from {}{}\n", unit.name, unit.registers.first.value,
-                            unit.registers.last.value, unit.segment, unit.origin.text,
-                            unit.answers ? "" : "; nothing answers there");
-    return text;
+bool is_behind_a_driven_unit(const Topology& topology, const Device& device) {
+    return !device.streams.empty() && std::ranges::all_of(device.streams, [&](const topology::Stream& stream) {
+        return topology.unit(stream.unit).kind == driven;
+    });
 }
 
 // Units by name, and the memory that firmware reserves for it where that is honoured.
@@ -68,6 +81,9 @@ std::string device_lines(const Topology& topology, const Device& device) {
                                 config::window_text(grant.range, grant.access), grant.origin.text);
     if (device.streams.empty())
         return text + fmt::format("# {} is behind no unit and cannot be contained: {}\n", to_string(device.id), device.description);
+    if (!is_behind_a_driven_unit(topology, device))
+        return text + fmt::format("# {} is behind a unit that this build does not drive: {}\n", to_string(device.id),
+                                  device.description);
     const std::string comment = device.description.empty() ? "" : "  # " + device.description;
     return text + config::device_line(device.id, clauses_of(topology, device)) + comment + '\n';
 }
@@ -91,8 +107,8 @@ std::string findings_text(const Topology& topology) {
     return text;
 }
 
-std::string paste_ready(const Topology& topology) {
-    std::string text = support_lines(topology) + unit_lines(topology);
+std::string paste_ready(const Topology& topology, const config::Configuration& configuration) {
+    std::string text = support_line(topology, configuration) + unit_lines(topology, configuration);
     for (const Device& device : topology.devices)
         if (!device.is_bridge) text += device_lines(topology, device);
     return text;

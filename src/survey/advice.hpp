@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "config/configuration.hpp"
 #include "topology/topology.hpp"
 
 namespace smmu::survey {
@@ -16,8 +17,9 @@ Verdict verdict(const topology::Topology& topology);
 // One line a finding, errors first, each a comment of the language: "# error dmar-refused DMAR: text".
 std::string findings_text(const topology::Topology& topology);
 
-// A *.smmu file that says of each unit and device what was found, with comments. parse() reads it, and a survey with it
-// gives every device the streams it has here. A device that cannot be contained is named in a comment.
-std::string paste_ready(const topology::Topology& topology);
+// A *.smmu file that says of each unit and device what was found, with comments; `configuration` is what the survey was
+// made with. parse() reads it, and a survey with it gives every device the streams it has here. What cannot be contained,
+// or is of a kind that this build does not drive, is a comment.
+std::string paste_ready(const topology::Topology& topology, const config::Configuration& configuration);
 
 }  // namespace smmu::survey

@@ -194,6 +194,17 @@ TEST_F(Operation, ATrialThatNobodyConfirmsIsTakenBack) {
     EXPECT_TRUE(room().writes(room().a(), window));
 }
 
+TEST_F(Operation, AStopDuringATrialTakesItBackToo) {
+    const std::string path = configure("trial 60\n");
+    ASSERT_TRUE(room().start_service({"@" + path}));
+    configure("");
+    const Ran ran = ctl({"reload"});
+    EXPECT_EQ(ran.status, 2) << "a reload would end the trial";
+    EXPECT_THAT(ran.output, HasSubstr("`trial` cannot change"));
+    EXPECT_EQ(room().service().end(SIGTERM), 4);
+    EXPECT_FALSE(translating());
+}
+
 TEST_F(Operation, AConfirmedTrialStays) {
     ASSERT_TRUE(room().start_service({"smmu", "vtd", "trial", "2"}));
     EXPECT_EQ(ctl({"confirm"}).status, 0);
