@@ -20,6 +20,8 @@ std::string state_words(const report::Device& device) {
     if (device.state == "blocked" && device.intent == "blocked") return "blocked, as the configuration wants: it reaches nothing";
     if (device.state == "blocked") return "blocked: it reaches nothing, because nobody owns it and nothing is open for it";
     if (device.state == "host") return "host: NOT CONTAINED, the host's kernel drives it and it reaches all but protected memory";
+    if (device.state == "not contained") return "NOT CONTAINED: its unit is not programmed, and it reaches everything";
+    if (device.state == "gone") return "gone: it was there once, and refuses until it is back and somebody has it";
     if (device.state == "failed") return "failed: its unit did not confirm a change and was stopped; see smmuctl units";
     return "behind no unit: NOT CONTAINED, no unit sees its DMA and it reaches everything";
 }

@@ -67,7 +67,8 @@ Opened opened(const report::Status& status, const report::Device& device) {
 }
 
 std::string open_text(const report::Status& status, const report::Device& device) {
-    if (device.state == "behind no unit") return "everything";
+    if (device.state == "behind no unit" || device.state == "not contained") return "everything";
+    if (device.state == "gone") return "nothing: it is gone";
     if (device.state == "host") return "all but protected memory";
     if (device.state == "failed") return "unknown: its unit failed";
     const Opened opened = cli::opened(status, device);

@@ -32,7 +32,7 @@ void add_without_protected(std::vector<Opening>& openings, const report::Status&
 
 std::vector<Opening> reach(const report::Status& status, const report::Device& device) {
     std::vector<Opening> openings;
-    if (device.state == "behind no unit" || device.state == "host" || device.state == "failed") return openings;
+    if (device.state == "behind no unit" || device.state == "not contained" || device.state == "host" || device.state == "failed") return openings;
     if (const report::Object* object = object_of(status, device))
         for (const report::Mapping& mapping : object->mappings)
             openings.push_back({mapping.first, mapping.last, mapping.physical, mapping.access,

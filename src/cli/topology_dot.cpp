@@ -36,7 +36,7 @@ std::string label_of(const report::Status& status, const report::Device& device)
 const char* style_of(const report::Device& device) {
     if (device.state == "contained") return "style=\"rounded,filled\" fillcolor=\"#d9f0dd\"";
     if (device.state == "host") return "style=\"filled,bold\" fillcolor=\"#fdf0c8\"";
-    if (device.state == "blocked") return "style=\"rounded,dashed\"";
+    if (device.state == "blocked" || device.state == "gone") return "style=\"rounded,dashed\"";
     return "style=\"filled,bold\" fillcolor=\"#f8d4d0\" peripheries=2";
 }
 

@@ -44,7 +44,7 @@ struct Look {
 };
 Look look_of(std::string_view state) {
     if (state == "contained") return {"card contained", "mark-contained", "M 0 6 A 6 6 0 1 1 12 6 A 6 6 0 1 1 0 6 Z"};
-    if (state == "blocked") return {"card blocked", "mark-blocked", "M 1 6 A 5 5 0 1 1 11 6 A 5 5 0 1 1 1 6 M 2.5 9.5 L 9.5 2.5"};
+    if (state == "blocked" || state == "gone") return {"card blocked", "mark-blocked", "M 1 6 A 5 5 0 1 1 11 6 A 5 5 0 1 1 1 6 M 2.5 9.5 L 9.5 2.5"};
     if (state == "host") return {"card host", "mark-host", "M 6 0 L 12 6 L 6 12 L 0 6 Z"};
     return {"card open", "mark-open", "M 1 1 L 11 11 M 11 1 L 1 11"};
 }

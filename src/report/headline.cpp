@@ -41,7 +41,7 @@ std::string headline(const Status& status) {
     std::string text = fmt::format("{} of {} units contained · {} devices", units_in_state(status, "contained"),
                                    units_that_count(status), status.devices.size());
     const char* separator = ": ";
-    for (const char* state : {"contained", "host", "blocked", "failed", "behind no unit"}) {
+    for (const char* state : {"contained", "host", "blocked", "failed", "not contained", "gone", "behind no unit"}) {
         const auto count = std::ranges::count(status.devices, std::string(state), &Device::state);
         if (count == 0) continue;
         text += fmt::format("{}{} {}", separator, count, state);

@@ -28,7 +28,9 @@ std::string pasted_back(const Machine& machine, const std::string& words) {
     std::string text = survey::paste_ready(found, first);
     const topology::Topology again = survey_with(machine, read(text));
     for (const topology::Device& device : found.devices)
-        if (!device.is_bridge) EXPECT_EQ(streams_of(again, device.id), streams_of(found, device.id)) << text;
+        if (!device.is_bridge) {
+            EXPECT_EQ(streams_of(again, device.id), streams_of(found, device.id)) << text;
+        }
     EXPECT_EQ(int(survey::verdict(again)), int(survey::verdict(found)));
     return text;
 }
