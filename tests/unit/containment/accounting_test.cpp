@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ten million refusals, exactly accounted: what was seen of a device is what each reader was handed, what its records
+// Millions of refusals, exactly accounted: what was seen of a device is what each reader was handed, what its records
 // absorbed, what it lost and what waits. One device storming costs a quiet one nothing.
 #include <random>
 
@@ -58,7 +58,7 @@ protected:
     Reader *brisk = nullptr, *stalled = nullptr;
 };
 
-TEST_F(Accounting, TenMillionRefusalsAddUp) {
+TEST_F(Accounting, RefusalsByTheMillionAddUp) {
     constexpr std::uint64_t refusals = accounted, round = 4096;
     // Streams of the two owned devices (0 and 1), of one that nobody has (3), and of none.
     constexpr std::array<std::uint32_t, 4> streams{8, 16, 24, 0x7777};
