@@ -64,10 +64,12 @@ bool Draft::described_by_hand() const {
 }
 
 void Draft::read_tables() {
-    if (const Table* table = find_table(input_, "MCFG")) {
-        if (auto mcfg = firmware::parse_mcfg(table->bytes)) {
-            mcfg_ = std::move(*mcfg);
-            std::ranges::copy(mcfg_.findings, std::back_inserter(topology_.findings));
+    // Whoever enumerates PCI does so through the windows of every MCFG, so all of them are protected.
+    for (const Table& table : input_.tables) {
+        if (table.name != "MCFG") continue;
+        if (auto mcfg = firmware::parse_mcfg(table.bytes)) {
+            std::ranges::move(mcfg->windows, std::back_inserter(mcfg_.windows));
+            std::ranges::move(mcfg->findings, std::back_inserter(topology_.findings));
         } else {
             finding("mcfg-refused", Severity::error, {"MCFG"}, mcfg.error().text);
         }
@@ -84,6 +86,10 @@ void Draft::read_tables() {
     }
     auto dmar = firmware::parse_dmar(table->bytes);
     const Severity at_most = described_by_hand() ? Severity::warning : Severity::error;
+    if (std::ranges::count(input_.tables, "DMAR", &Table::name) > 1)
+        finding("dmar-several", at_most, {"DMAR"},
+                "The machine has several DMAR tables, and only the first was read: units of the others would be left open. "
+                "Describe units and devices by hand to start.");
     if (!dmar) {
         finding("dmar-refused", at_most, {"DMAR"},
                 dmar.error().text + ". Describe units and devices by hand to start without it.");

@@ -176,5 +176,48 @@ TEST(Protected, WhatNobodyMayReach) {
                                         "fee00000-feefffff local interrupt controllers"}));
 }
 
+// An MCFG with one window of all buses.
+std::vector<std::byte> window_at(std::uint64_t base, unsigned segment) {
+    std::vector<std::byte> table(44 + 16);
+    const auto put = [&](std::size_t at, std::uint64_t value, unsigned bytes) {
+        for (unsigned i = 0; i < bytes; ++i) table[at + i] = std::byte(value >> (8 * i));
+    };
+    put(0, 0x4746434d, 4);  // "MCFG"
+    put(4, table.size(), 4);
+    put(8, 1, 1);
+    put(44, base, 8);
+    put(52, segment, 2);
+    put(55, 255, 1);
+    unsigned sum = 0;
+    for (const std::byte byte : table) sum += std::to_integer<unsigned>(byte);
+    put(9, 0x100 - (sum & 0xff), 1);
+    return table;
+}
+
+TEST(Protected, ConfigurationSpaceOfEveryMcfg) {
+    Machine machine;
+    machine.dmar.drhd(0xfed90000, true, {});
+    const auto dmar = machine.dmar.table(), first = window_at(0xb0000000, 0), second = window_at(0x40'0000'0000, 1);
+    const config::Configuration configuration = config::defaults(config::Edition::plain);
+    const std::vector<survey::Table> tables{{"DMAR", dmar}, {"MCFG", first}, {"MCFG", second}};
+    const auto topology = survey::survey({tables, machine.pci, configuration, {}, {}, {}, {}});
+    for (const std::uint64_t base : {0xb0000000ull, 0x40'0000'0000ull})
+        EXPECT_TRUE(std::ranges::any_of(topology.protected_memory, [&](const topology::Protected& part) {
+            return part.range.contains(PhysAddr{base + 0xfffffff});
+        })) << std::hex << base;
+}
+
+TEST(Protected, UnitsOfASecondDmarAreNotForgottenSilently) {
+    Machine machine, other;
+    machine.dmar.drhd(0xfed90000, true, {});
+    other.dmar.drhd(0xfed91000, false, {});
+    const auto first = machine.dmar.table(), second = other.dmar.table();
+    const config::Configuration configuration = config::defaults(config::Edition::plain);
+    const auto topology = survey::survey({{{"DMAR", first}, {"DMAR", second}}, machine.pci, configuration, {}, {}, {}, {}});
+    const topology::Finding* finding = finding_of(topology, "dmar-several");
+    ASSERT_NE(finding, nullptr);
+    EXPECT_EQ(finding->severity, topology::Severity::error);
+}
+
 }  // namespace
 }  // namespace smmu::survey
