@@ -73,7 +73,7 @@ public:
     Sorting(const report::Status& status, const report::Device& device)
         : status_(status), device_(device), reach_(reach(status, device)) {
         for (const report::Event& event : status.refusals)
-            if (event.device == device.id) sort(event);
+            if (is_about(event, device)) sort(event);
     }
 
     std::vector<Advice> advice() const {

@@ -5,6 +5,7 @@
 
 #include "cli/advice.hpp"
 #include "cli/explain_text.hpp"
+#include "cli/phrases.hpp"
 #include "cli/reach.hpp"
 #include "cli/status_source.hpp"
 #include "cli/subcommands.hpp"
@@ -45,10 +46,12 @@ json json_of(std::span<const Advice> advice) {
     return list;
 }
 
-json elements_about(const json& list, const std::string& device) {
+// The elements of a list of the document that are about the device, as they stand there.
+template <class Element>
+json elements_about(const json& list, const std::vector<Element>& read, const report::Device& device) {
     json own = json::array();
-    for (const json& element : list)
-        if (element.at("device") == device) own.push_back(element);
+    for (std::size_t i = 0; i < read.size(); ++i)
+        if (is_about(read[i], device)) own.push_back(list.at(i));
     return own;
 }
 
@@ -62,8 +65,8 @@ std::string explain_json(const StatusDocument& read, std::size_t index) {
     const json answer = {{"schema", 1},
                          {"device", whole.at("devices").at(index)},
                          {"reaches", reaches},
-                         {"superseded", elements_about(whole.value("superseded", json::array()), device.id)},
-                         {"refusals", elements_about(whole.value("refusals", json::array()), device.id)},
+                         {"superseded", elements_about(whole.value("superseded", json::array()), read.status.superseded, device)},
+                         {"refusals", elements_about(whole.value("refusals", json::array()), read.status.refusals, device)},
                          {"suggestions", json_of(advise(read.status, device))}};
     return answer.dump(2) + '\n';
 }

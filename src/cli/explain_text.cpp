@@ -76,7 +76,7 @@ std::string what_lost(const report::Status& status, const report::Device& device
         if (!grant.honoured)
             text += fmt::format("  {} {} stays closed  [{}]\n", grant.kind, range_text(grant.first, grant.last), grant.origin);
     for (const report::Superseded& lost : status.superseded)
-        if (lost.device == device.id) text += fmt::format("  {}  [{}] lost against {}\n", lost.fact, lost.origin, lost.by);
+        if (is_about(lost, device)) text += fmt::format("  {}  [{}] lost against {}\n", lost.fact, lost.origin, lost.by);
     for (const report::Finding& finding : status.findings)
         if (finding.text.find(device.id) != std::string::npos)
             text += fmt::format("  {}: {}  [{}, {}]\n", finding.severity, finding.text, finding.id, finding.origin);
@@ -86,7 +86,7 @@ std::string what_lost(const report::Status& status, const report::Device& device
 std::string refused(const report::Status& status, const report::Device& device, Style style) {
     std::vector<const report::Event*> own;
     for (const report::Event& event : status.refusals)
-        if (event.device == device.id) own.push_back(&event);
+        if (is_about(event, device)) own.push_back(&event);
     if (device.refused == 0 && own.empty()) return heading("Refused", style) + "  nothing so far\n";
     std::string text = heading("Refused", style);
     text += fmt::format("  {}{}\n", counted(device.refused, "access", "accesses"), own.empty() ? "; which ones only a user with the ability monitor is told" : ", the last ones:");

@@ -83,6 +83,15 @@ std::string open_text(const report::Status& status, const report::Device& device
     return text.empty() ? "nothing" : text;
 }
 
+bool is_about(const report::Superseded& lost, const report::Device& device) {
+    if (lost.unit.empty()) return lost.device == device.id;
+    return std::ranges::find(device.streams, lost.unit, &report::Stream::unit) != device.streams.end();
+}
+
+bool is_about(const report::Event& refusal, const report::Device& device) {
+    return refusal.device == device.id;
+}
+
 const report::Object* object_of(const report::Status& status, const report::Device& device) {
     if (device.owner.pid == 0) return nullptr;
     const auto at = std::ranges::find(status.objects, device.owner.object, &report::Object::id);

@@ -35,6 +35,10 @@ Opened opened(const report::Status& status, const report::Device& device);
 // "startup 64 KiB, reserved 1 MiB, grants 2 MiB"; "nothing"; "everything" for a device that nothing contains.
 std::string open_text(const report::Status& status, const report::Device& device);
 
+// Whether a fact that lost says something of this device: of itself or of a unit its DMA goes through.
+bool is_about(const report::Superseded& lost, const report::Device& device);
+bool is_about(const report::Event& refusal, const report::Device& device);
+
 // nullptr when there is none.
 const report::Object* object_of(const report::Status& status, const report::Device& device);
 const report::Device* device_named(const report::Status& status, std::string_view id);

@@ -5,6 +5,7 @@
 
 #include <cstdio>
 
+#include "daemon/reload.hpp"
 #include "daemon/service.hpp"
 #include "daemon/session.hpp"
 #include "protocol/result.hpp"
@@ -17,7 +18,7 @@ using protocol::Administration;
 
 Result<void> carry_out(Service& service, Administration action, std::string_view unit) {
     switch (action) {
-        case Administration::reload: return service.reload();
+        case Administration::reload: return reload(service);
         case Administration::confirm: return service.confirm();
         case Administration::release_unit: return service.release_unit(unit);
     }

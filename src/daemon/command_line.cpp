@@ -26,7 +26,7 @@ std::optional<Task> task_named(std::string_view option) {
 Started<CommandLine> read_command_line(std::span<const std::string> arguments) {
     CommandLine line;
     const auto wrong = [](std::string text) {
-        return stop(ExitStatus::configuration, "NOT CONTAINED: nothing was touched: " + std::move(text));
+        return stop(ExitStatus::configuration, "NOT CONTAINED: every unit was left as found: " + std::move(text));
     };
     for (std::size_t i = 0; i < arguments.size(); ++i) {
         const std::string& argument = arguments[i];

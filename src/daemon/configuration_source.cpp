@@ -45,6 +45,10 @@ Started<config::Configuration> ConfigurationSource::read() const {
     return stop(ExitStatus::configuration, std::move(text));
 }
 
+config::Configuration ConfigurationSource::as_far_as_readable() const {
+    return config::parse(words_, read_config_file, config::Edition::plain).configuration;
+}
+
 Result<void> can_become(const config::Configuration& now, const config::Configuration& next) {
     const auto fixed = [](std::string_view word) {
         return fail(EINVAL, fmt::format("`{}` cannot change while the service runs; restart it", word));

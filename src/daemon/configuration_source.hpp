@@ -17,6 +17,8 @@ public:
 
     // ExitStatus::configuration, with every error and its place, when there is one.
     Started<config::Configuration> read() const;
+    // What the words come to when those that are wrong are left out: enough to look around, never to start.
+    config::Configuration as_far_as_readable() const;
 
 private:
     std::vector<std::string> words_;

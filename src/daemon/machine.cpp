@@ -117,6 +117,15 @@ Started<void> Machine::look_at_pci_again() {
     return {};
 }
 
+std::string left_as_found(std::size_t units) {
+    return fmt::format("NOT CONTAINED: {} {} left as found", units, units == 1 ? "unit was" : "units were");
+}
+
+std::string left_as_found(const config::Configuration& configuration, const std::optional<std::string>& tables_folder) {
+    const auto machine = look_around(configuration, tables_folder);
+    return machine ? left_as_found(machine->topology.units.size()) : "NOT CONTAINED: every unit was left as found";
+}
+
 Started<void> check_configuration(const topology::Topology& topology) {
     std::string errors;
     for (const topology::Finding& finding : topology.findings)
@@ -124,8 +133,7 @@ Started<void> check_configuration(const topology::Topology& topology) {
             errors += fmt::format("\n  {}: {}", finding.origin.text, finding.text);
     if (errors.empty()) return {};
     return stop(ExitStatus::configuration,
-                fmt::format("NOT CONTAINED: {} units were left as found, because of the configuration:{}",
-                            topology.units.size(), errors));
+                left_as_found(topology.units.size()) + ", because of the configuration:" + errors);
 }
 
 Started<Machine> look_around(const config::Configuration& configuration, const std::optional<std::string>& tables_folder) {

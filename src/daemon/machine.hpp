@@ -47,6 +47,11 @@ Started<Machine> look_around(const config::Configuration& configuration, const s
 // gate).
 Started<Machine> discover(const config::Configuration& configuration, const std::optional<std::string>& tables_folder);
 
+// "NOT CONTAINED: 2 units were left as found": what a start that ends before anything was touched says first.
+std::string left_as_found(std::size_t units);
+// The same for a start that ends before it looked around. A machine that cannot be looked at says nothing of its units.
+std::string left_as_found(const config::Configuration& configuration, const std::optional<std::string>& tables_folder);
+
 // What the user said that does not fit the machine; nothing is wrong otherwise.
 Started<void> check_configuration(const topology::Topology& topology);
 

@@ -6,9 +6,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-#include <cinttypes>
 #include <cstdio>
-#include <ctime>
 #include <exception>
 #include <optional>
 
@@ -17,6 +15,7 @@
 #include "daemon/check.hpp"
 #include "daemon/command_line.hpp"
 #include "daemon/inhibition.hpp"
+#include "daemon/reload.hpp"
 #include "daemon/safe_state.hpp"
 #include "daemon/server.hpp"
 #include "daemon/service.hpp"
@@ -56,15 +55,10 @@ int on_stop_signal(sd_event_source* source, const signalfd_siginfo*, void*) {
 }
 
 int on_reload_signal(sd_event_source*, const signalfd_siginfo*, void* data) {
-    timespec now{};
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    const auto microseconds = std::uint64_t(now.tv_sec) * 1'000'000 + std::uint64_t(now.tv_nsec) / 1'000;
-    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, microseconds);
-    if (const auto done = static_cast<Service*>(data)->reload(); done)
+    if (const auto done = reload(*static_cast<Service*>(data)); done)
         say(SD_NOTICE, "reload: done");
     else
         say(SD_ERR, "reload: " + done.error().text);
-    sd_notify(0, "READY=1");
     return 0;
 }
 
@@ -128,7 +122,8 @@ int run(const CommandLine& line) {
     const ConfigurationSource source(line.words);
     auto configuration = source.read();
     if (!configuration)
-        return stopped({ExitStatus::configuration, "NOT CONTAINED: nothing was touched, " + configuration.error().text});
+        return stopped({ExitStatus::configuration,
+                        left_as_found(source.as_far_as_readable(), line.tables) + ", " + configuration.error().text});
     std::optional<Background> background;
     if (!configuration->foreground.value) background = Background::enter();
 

@@ -50,7 +50,8 @@ Started<std::unique_ptr<Service>> Service::start(ConfigurationSource source, con
                                                  const std::optional<std::string>& tables_folder, Clock& clock) {
     const Instant begin = clock.now();
     auto people = People::resolve(configuration);
-    if (!people) return stop(ExitStatus::configuration, "NOT CONTAINED: nothing was touched: " + people.error().text);
+    if (!people)
+        return stop(ExitStatus::configuration, left_as_found(configuration, tables_folder) + ": " + people.error().text);
     auto machine = discover(configuration, tables_folder);
     if (!machine) return std::unexpected(machine.error());
     const bool on_trial = configuration.trial.value.count() != 0;

@@ -149,9 +149,12 @@ void fill_machine(report::Status& status, const topology::Topology& topology) {
         status.groups.push_back({i, topology.groups[i].reason});
     for (const topology::Protected& part : topology.protected_memory)
         status.protected_memory.push_back({part.range.first.value, part.range.last.value, part.what});
-    for (const topology::Superseded& lost : topology.superseded)
-        status.superseded.push_back(
-            {topology::to_string(lost.device), lost.fact, lost.origin.text, lost.by.text});
+    for (const topology::Superseded& lost : topology.superseded) {
+        const auto* device = std::get_if<topology::DeviceId>(&lost.subject);
+        const auto* unit = std::get_if<UnitId>(&lost.subject);
+        status.superseded.push_back({device != nullptr ? topology::to_string(*device) : "",
+                                     unit != nullptr ? topology.unit(*unit).name : "", lost.fact, lost.origin.text, lost.by.text});
+    }
 }
 
 }  // namespace

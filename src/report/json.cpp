@@ -23,7 +23,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Object, id, owner, devices, mappings, exposed
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Finding, id, severity, origin, text)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Group, id, reason)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Protected, first, last, what)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Superseded, device, fact, origin, by)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Superseded, device, unit, fact, origin, by)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Event, sequence, time_us, unit, device, access, cause, stream, address, address_known,
                                    count, since_removal_us, owner, raw)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Status, version, platform, generation, start_us, interrupts_forgeable,

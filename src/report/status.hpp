@@ -95,9 +95,9 @@ struct Protected {
     std::string what;
 };
 
-// A fact about a device that lost against another.
+// A fact about a device or, without one, about a unit that lost against another.
 struct Superseded {
-    std::string device, fact, origin, by;
+    std::string device, unit, fact, origin, by;
 };
 
 // A refused access.

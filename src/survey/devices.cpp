@@ -145,8 +145,9 @@ std::vector<Stream> Draft::streams_of(const Device& device, const UseClause& use
     const auto unit = find_unit(use.unit);
     if (!unit) {
         misconfigured("unit-unknown", use.origin,
-                fmt::format("No unit is named {}: neither a unit line nor firmware describes it.",
-                            use.unit));
+                fmt::format("No unit is named {0}: neither a unit line nor firmware describes it. Add `unit {0} ADDRESS` with "
+                            "the address of its registers, or use one of: {1}.",
+                            use.unit, unit_names()));
         return {};
     }
     const UnitKind kind = topology_.unit(*unit).kind;
@@ -157,13 +158,13 @@ std::vector<Stream> Draft::streams_of(const Device& device, const UseClause& use
             address == nullptr
                 ? fmt::format("{} cannot go through {}: VT-d knows PCI functions only.",
                               to_string(device.id), use.unit)
-                : fmt::format("{} is a VT-d unit: a use clause for it takes no number.", use.unit));
+                : fmt::format("{0} is a VT-d unit: a use clause for it takes no number; say `use {0}`.", use.unit));
         return {};
     }
     if (use.stream) return {{*unit, StreamId(*use.stream), use.origin}};
     if (address == nullptr || !knows_requesters(kind)) {
         misconfigured("stream-missing", use.origin,
-                fmt::format("use {} needs a stream id for {}.", use.unit, to_string(device.id)));
+                fmt::format("use {0} needs a stream id for {1}: say `use {0} NUMBER`.", use.unit, to_string(device.id)));
         return {};
     }
     std::vector<Stream> streams;
@@ -212,9 +213,10 @@ void Draft::report_unclaimed_devices() {
     for (const Device& device : topology_.devices) {
         if (!device.streams.empty()) continue;
         finding("device-no-unit", Severity::warning, device.origin,
-                fmt::format("{}{}{} is behind no unit: its DMA cannot be contained.",
+                fmt::format("{0}{1}{2} is behind no unit: its DMA cannot be contained. If firmware forgot it, add: "
+                            "device {0} use UNIT, with UNIT one of: {3}.",
                             to_string(device.id), device.description.empty() ? "" : " ",
-                            device.description));
+                            device.description, unit_names()));
     }
 }
 
@@ -227,7 +229,7 @@ void Draft::report_ports() {
         finding("port-no-source-validation", Severity::warning,
                 {"PCI " + to_string(function.address)},
                 fmt::format("The port {} does not check requester ids: a device below it can forge "
-                            "the id of another.",
+                            "the id of another. No line cures that; trust what is below it, or leave it unplugged.",
                             to_string(function.address)));
     }
 }

@@ -71,7 +71,8 @@ void Draft::read_tables() {
             std::ranges::move(mcfg->windows, std::back_inserter(mcfg_.windows));
             std::ranges::move(mcfg->findings, std::back_inserter(topology_.findings));
         } else {
-            finding("mcfg-refused", Severity::error, {"MCFG"}, mcfg.error().text);
+            finding("mcfg-refused", Severity::error, {"MCFG"},
+                    mcfg.error().text + ". Mend a copy of the tables and start with --tables and its folder.");
         }
     }
     const config::TablePolicy policy = user_.vtd_tables();
@@ -137,6 +138,9 @@ void Draft::add_user_units() {
         } else {
             // The same registers: the user's name and kind count; what firmware says of its size
             // and scopes stays.
+            const auto unit = UnitId(std::uint32_t(at - topology_.units.begin()));
+            topology_.superseded.push_back(
+                {unit, fmt::format("unit {} at {:#x}", at->name, entry.base.value), at->origin, entry.origin});
             at->name = entry.name;
             at->kind = entry.kind;
             at->origin = entry.origin;
@@ -152,7 +156,7 @@ void Draft::check_units() {
         if (!unit.answers)
             finding(
                 "unit-silent", Severity::warning, unit.origin,
-                fmt::format("Nothing answers at the registers of {}; it is left out.", unit.name));
+                fmt::format("Nothing answers at the registers of {}; it is left out. If it is there, say where: unit NAME ADDRESS", unit.name));
     }
     std::vector<const Unit*> by_base;
     for (const Unit& unit : units) by_base.push_back(&unit);
@@ -161,16 +165,18 @@ void Draft::check_units() {
         if (by_base[i]->registers.overlaps(by_base[i - 1]->registers))
             finding(
                 "unit-registers-overlap", Severity::error, by_base[i]->origin,
-                fmt::format("The registers of {} and {} (at {}) overlap; one of the two is wrong.",
+                fmt::format("The registers of {} and {} (at {}) overlap; one of the two is wrong. With firmware wrong, say "
+                            "`smmu vtd ignore` and describe units and devices by hand.",
                             by_base[i]->name, by_base[i - 1]->name, by_base[i - 1]->origin.text));
     for (const config::AcceptEntry& entry : user_.uncontained_accepted)
         if (std::ranges::none_of(units, [&](const Unit& unit) { return unit.registers.first == entry.base; }))
             misconfigured("accepted-unit-unknown", entry.origin,
-                          fmt::format("No unit has its registers at {:#x}.", entry.base.value));
+                          fmt::format("No unit has its registers at {:#x}. Leave the line out, or give the address of one of: {}.",
+                                      entry.base.value, unit_names()));
     for (const config::UnclaimedEntry& entry : user_.unclaimed)
         if (entry.unit && !find_unit(*entry.unit))
             misconfigured("unclaimed-unit-unknown", entry.origin,
-                          fmt::format("No unit is named {}.", *entry.unit));
+                          fmt::format("No unit is named {}. Leave the name out, or name one of: {}.", *entry.unit, unit_names()));
     if (units.empty())
         finding("no-units", Severity::error, {"firmware and configuration"},
                 "No unit is known: nothing on this machine can be contained. Turn it on in the "
@@ -198,6 +204,12 @@ void Draft::add_protected() {
 topology::Device* Draft::find_device(const topology::DeviceId& id) {
     const auto at = std::ranges::lower_bound(topology_.devices, id, {}, &topology::Device::id);
     return at != topology_.devices.end() && at->id == id ? &*at : nullptr;
+}
+
+std::string Draft::unit_names() const {
+    std::string names;
+    for (const Unit& unit : topology_.units) names += (names.empty() ? "" : ", ") + unit.name;
+    return names.empty() ? "(none is known)" : names;
 }
 
 std::optional<UnitId> Draft::find_unit(std::string_view name) const {

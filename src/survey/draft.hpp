@@ -67,6 +67,7 @@ private:
     }
     topology::Device* find_device(const topology::DeviceId& id);
     std::optional<UnitId> find_unit(std::string_view name) const;
+    std::string unit_names() const;  // "vtd@fed90000, dmar1"
     bool merging() const { return user_.combine.value == config::Combine::merge; }
     bool described_by_hand() const;
 

@@ -131,7 +131,7 @@ void Draft::add_startup(Device& device, const DeviceEntry& entry) {
         const config::AllowSet* set = user_.find_allow(use.name);
         if (set == nullptr) {
             misconfigured("allow-unknown", use.origin,
-                    fmt::format("No allow line defines {}.", use.name));
+                    fmt::format("No allow line defines {0}. Add: allow {0} START,LENGTH", use.name));
             continue;
         }
         for (const config::Window& window : set->windows) {

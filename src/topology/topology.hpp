@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "base/access.hpp"
@@ -102,7 +103,7 @@ struct Finding {
 // A fact that lost against another one: kept so that a person can see what was there and what
 // replaced it.
 struct Superseded {
-    DeviceId device;
+    std::variant<DeviceId, UnitId> subject;
     std::string fact;  // "stream 0x18 of vtd@fed90000"
     Origin origin;
     Origin by;

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <pty.h>
 
+#include "tests/e2e/judges/observer.hpp"
 #include "tests/e2e/machine_room.hpp"
 
 namespace smmu::test {
@@ -35,6 +36,21 @@ protected:
         all.insert(all.end(), words.begin(), words.end());
         return run(room().board(), "smmuctl", all);
     }
+    // The exit status of `smmuctl reload` in that process.
+    static long reload_as(ClientProcess& process) {
+        return process
+            .run([] {
+                const pid_t child = fork();
+                if (child == 0) {
+                    execl(SMMU_BINARY_DIR "/bin/smmuctl", "smmuctl", "reload", nullptr);
+                    _exit(127);
+                }
+                int status = 0;
+                waitpid(child, &status, 0);
+                return long{WEXITSTATUS(status)};
+            })
+            .value;
+    }
     bool translating() {
         return (room().link().read(q35::vtd_registers.first + 0x1c, 4) >> 31 & 1) != 0;
     }
@@ -62,6 +78,25 @@ TEST_F(Operation, ACheckTouchesNothingAndItsOutputIsAConfiguration) {
     EXPECT_THAT(again.output, HasSubstr("device 0000:00:03.0 use vtd@fed90000"));
     ASSERT_TRUE(room().start_service({"@" + pasted}));
     EXPECT_FALSE(room().writes(room().a(), window));
+}
+
+// Registers, configuration space and memory: a check that wrote anywhere would be held at the tap, or leave a trace.
+TEST_F(Operation, ACheckWritesNothing) {
+    auto tap = room().board().connect();
+    ASSERT_TRUE(tap);
+    ASSERT_TRUE((*tap)->tap({PhysAddr{0}, PhysAddr{~std::uint64_t{0}}}));
+    std::vector<link::Stop> writes;
+    const auto ram = room().ram().at({0}, (*tap)->machine().ram.front().length);
+    const std::vector<std::byte> before(ram.begin(), ram.end());
+    {
+        const Observer observer(**tap, [&](const link::Stop& stop) { writes.push_back(stop); });
+        EXPECT_EQ(service({"--check", "smmu", "vtd"}).status, 0);
+        EXPECT_TRUE(writes.empty());
+        EXPECT_TRUE(std::ranges::equal(ram, before));
+        ASSERT_TRUE(room().start_service());  // which does write
+    }
+    EXPECT_FALSE(writes.empty());
+    EXPECT_FALSE(std::ranges::equal(ram, before));
 }
 
 TEST_F(Operation, ACheckSaysWhatIsWrongByItsExitStatus) {
@@ -171,17 +206,13 @@ TEST_F(Operation, OnlyAdministratorsAdminister) {
     const std::string path = configure("ability attach user:nobody\n");
     ASSERT_TRUE(room().start_service({"@" + path}));
     ClientProcess driver = room().driver(ClientProcess::nobody);
-    const Answer answer = driver.run([] {
-        const pid_t child = fork();
-        if (child == 0) {
-            execl(SMMU_BINARY_DIR "/bin/smmuctl", "smmuctl", "reload", nullptr);
-            _exit(127);
-        }
-        int status = 0;
-        waitpid(child, &status, 0);
-        return long{WEXITSTATUS(status)};
-    });
-    EXPECT_EQ(answer.value, 2);
+    EXPECT_EQ(reload_as(driver), 2);
+    configure("ability admin user:nobody\n" + startup_line(window));
+    EXPECT_EQ(ctl({"reload"}).status, 0);
+    EXPECT_TRUE(room().writes(room().a(), window));
+    configure("ability admin user:nobody\n");
+    EXPECT_EQ(reload_as(driver), 0) << "abilities count from the next connection on, and this is one";
+    EXPECT_FALSE(room().writes(room().a(), window));
 }
 
 TEST_F(Operation, ATrialThatNobodyConfirmsIsTakenBack) {

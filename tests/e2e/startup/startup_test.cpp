@@ -55,8 +55,7 @@ TEST_F(Startup, AWrongConfigurationLeavesTheUnitAsFoundAndSaysWhere) {
                                   "device pci:0:3.0 window\n"
                                   "   devise pci:0:4.0\n");
     const std::string said = refused({"@" + path});
-    EXPECT_THAT(said,
-                HasSubstr("NOT CONTAINED: nothing was touched, because of the configuration"));
+    EXPECT_THAT(said, HasSubstr("NOT CONTAINED: 1 unit was left as found, because of the configuration"));
     EXPECT_THAT(said, HasSubstr(path + ":3:14: '8000,0': "));
     EXPECT_THAT(said, HasSubstr(path + ":5:4: 'devise': no allow line defines this name"));
     EXPECT_EQ(global_status() >> 31, 0u);

@@ -108,7 +108,8 @@ inline report::Status small_machine() {
     for (std::uint32_t group = 0; group < 5; ++group)
         status.groups.push_back({group, group == 3 ? "below 0000:00:06.0, which has no full access control" : ""});
     status.protected_memory = {{0xfed90000, 0xfed90fff, "registers of " + unit}, {0xfee00000, 0xfeefffff, "local interrupt controllers"}};
-    status.superseded = {{reserved.id, "reserved region 0x5000-0x5fff", "DMAR+0xb8", "board.smmu:3:1"}};
+    status.superseded = {{reserved.id, "", "reserved region 0x5000-0x5fff", "DMAR+0xb8", "board.smmu:3:1"},
+                         {"", unit, "unit vtd@fed90000 at 0xfed90000", "DMAR+0x30", "board.smmu:2:1"}};
     status.refusals = {
         make_refusal(1, reserved, "w", 0x3000010, "not-attached", 2),
         make_refusal(2, reserved, "w", 0x3001000, "not-attached"),

@@ -226,8 +226,10 @@ TEST(Units, ByHandReplaceAndAdd) {
     EXPECT_EQ(streams_of(topology, PciAddress{0, 0, 4, 0}), "1:20");
     EXPECT_EQ(streams_of(topology, PciAddress{0, 0, 9, 0}), "0:48");  // not there yet
     EXPECT_NE(finding_of(topology, "device-not-present"), nullptr);
-    ASSERT_EQ(topology.superseded.size(), 1u);
-    EXPECT_EQ(topology.superseded[0].fact, "stream 0x20 of first");
+    ASSERT_EQ(topology.superseded.size(), 2u);
+    EXPECT_EQ(topology.superseded[0].fact, "unit vtd@fed90000 at 0xfed90000");
+    EXPECT_EQ(topology.superseded[0].by.text, "command line:1:10");
+    EXPECT_EQ(topology.superseded[1].fact, "stream 0x20 of first");
 }
 
 TEST(Units, MergeKeepsBoth) {
