@@ -174,6 +174,17 @@ Result<void> Revision::check_protection() const {
                 return fail(EBUSY, fmt::format("nothing has changed: {} would become protected, and {} has granted it", *what,
                                                state_.owner_text(id)));
         }
+    for (std::size_t g = 0; g < state_.groups.count(); ++g) {
+        const GroupId group{std::uint32_t(g)};
+        const auto owner = state_.groups.claimed_by(group);
+        if (!owner) continue;
+        for (const topology::Grant& extra : state_.groups.of(group).extras)
+            if (const auto what = newly_protected(extra.range))
+                return fail(EBUSY, fmt::format("nothing has changed: {} would become protected, and {} reaches it from the start, "
+                                               "which belongs to {}", *what,
+                                               state_.device_text(state_.groups.of(group).devices.front()),
+                                               state_.owner_text(*owner)));
+    }
     return {};
 }
 

@@ -194,17 +194,22 @@ Result<void> VtdUnit::make_place_for(StreamId stream) {
     return {};
 }
 
+// In scalable mode the entries of streams name no domain, so that a request that names one may miss them.
+Invalidate VtdUnit::context_of(StreamId stream, std::uint16_t domain) const {
+    if (hardware_.features().walk.mode == TableMode::scalable) return {.what = Invalidate::What::all_contexts};
+    return {.what = Invalidate::What::context_of_source, .domain = domain, .source = std::uint16_t(raw(stream))};
+}
+
 // One store, then whatever the unit may have kept of the old entry.
 Result<void> VtdUnit::change(StreamId stream, const StreamEntry& entry) noexcept {
     using What = Invalidate::What;
     const StreamEntry old = tables_->entry(stream);
     if (old == entry) return {};
     tables_->store(stream, entry);
-    const auto source = static_cast<std::uint16_t>(raw(stream));
     if (old.is_present()) {
         const std::uint16_t left = old.target->domain;
         const Invalidate stale[] = {
-            {.what = What::context_of_source, .domain = left, .source = source},
+            context_of(stream, left),
             {.what = What::pasids_of_domain, .domain = left},
             {.what = What::translations_of_domain, .domain = left}};
         SMMU_CHECK(caches_.forget(stale));
@@ -212,7 +217,7 @@ Result<void> VtdUnit::change(StreamId stream, const StreamEntry& entry) noexcept
     if (!entry.is_present()) return {};
     // Units in caching mode may remember that there was no entry, and no translation.
     const Invalidate absent[] = {
-        {.what = What::context_of_source, .domain = 0, .source = source},
+        context_of(stream, 0),
         {.what = What::pasids_of_domain, .domain = entry.target->domain},
         {.what = What::translations_of_domain, .domain = entry.target->domain}};
     return caches_.appeared(absent);

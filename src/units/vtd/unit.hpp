@@ -82,6 +82,7 @@ private:
     StreamEntry refusing() const { return StreamEntry::translating(refusing_, false); }
     Result<Wanted> wanted_entries(std::span<const Assignment> assignments) const;
     Result<void> make_place_for(StreamId stream);
+    Invalidate context_of(StreamId stream, std::uint16_t domain) const;
     Result<void> change(StreamId stream, const StreamEntry& entry) noexcept;
 
     // Take-over.

@@ -149,6 +149,17 @@ TEST_F(Revisions, NothingBecomesProtectedThatSomebodyHasGranted) {
     EXPECT_TRUE(reaches(0, 8, 0x90000));
 }
 
+TEST_F(Revisions, NothingBecomesProtectedThatADeviceOfSomebodyReachesFromTheStart) {
+    give_startup(1, 0x90000);
+    ASSERT_TRUE(replace());
+    const ClientId owner = client(7);
+    ASSERT_EQ(add(owner, object(owner), alone), 0);
+    next.protected_memory.push_back({phys(0x90000, 0x100), "something new"});
+    EXPECT_FALSE(replace());
+    next.protected_memory.back().range = phys(0x98000, 0x100);
+    EXPECT_TRUE(replace());
+}
+
 TEST_F(Revisions, WithoutTablesForAllOfItNothingChanges) {
     give_startup(1, 0x90000);
     give_startup(3, 0x98000);

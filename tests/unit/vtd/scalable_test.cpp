@@ -155,7 +155,7 @@ TEST_P(Scalable, StreamsMoveFromSpaceToSpaceByOneStore) {
     bench.unit.after_write = nullptr;
     EXPECT_EQ(bench.unit.dma(nic, 0x5000, true).address, 0x7100'5000u);
     ASSERT_EQ(bench.unit.commands.size(), before + 6);
-    EXPECT_TRUE(bench.unit.commands[before].starts_with("context device"));
+    EXPECT_EQ(bench.unit.commands[before], "context global") << "entries of scalable mode name no domain";
     EXPECT_TRUE(bench.unit.commands[before + 2].starts_with("pasid domain"));
     EXPECT_TRUE(bench.unit.commands[before + 4].starts_with(first() ? "piotlb" : "iotlb domain"));
     ASSERT_TRUE(bench.iommu().block(StreamId{nic}, Recording::on));
