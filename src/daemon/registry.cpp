@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "platform/board/board_platform.hpp"
+#include "units/smmuv3/open.hpp"
 #include "units/vtd/open.hpp"
 
 namespace smmu::daemon {
@@ -23,6 +24,10 @@ std::unexpected<Error> no_driver(const topology::Unit& unit) {
 }  // namespace
 
 Result<UnitLook> look_at_unit(const topology::Unit& unit, platform::Platform& platform) {
+    if (unit.kind == topology::UnitKind::smmuv3) {
+        SMMU_TRY(const units::smmuv3::FirstLook seen, units::smmuv3::look(platform, unit.registers));
+        return UnitLook{seen.answers, seen.register_bytes, seen.tables};
+    }
     if (unit.kind != topology::UnitKind::vtd) return no_driver(unit);
     SMMU_TRY(const units::vtd::FirstLook seen, units::vtd::look(platform, unit.registers));
     return UnitLook{seen.answers, seen.register_bytes, seen.root};
@@ -33,6 +38,9 @@ Result<std::unique_ptr<units::IommuUnit>> open_unit(const topology::Unit& unit, 
         case topology::UnitKind::vtd:
             return units::vtd::open(parts.platform, unit.registers, parts.arena, parts.tables, parts.clock,
                                     unit.host_address_bits);
+        case topology::UnitKind::smmuv3:
+            return units::smmuv3::open(parts.platform, unit.registers, parts.arena, parts.tables, parts.clock,
+                                       unit.host_address_bits);
         default: return no_driver(unit);
     }
 }

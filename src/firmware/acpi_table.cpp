@@ -15,7 +15,8 @@ ByteReader AcpiTable::body(std::size_t fixed) const {
     return ByteReader(bytes.bytes().subspan(start));
 }
 
-Result<AcpiTable> open_table(std::span<const std::byte> bytes, std::string_view signature) {
+Result<AcpiTable> open_table(std::span<const std::byte> bytes, std::string_view signature,
+                             WrongSum wrong_sum) {
     const ByteReader reader(bytes);
     if (bytes.size() < acpi_header_bytes)
         return fail(
@@ -37,13 +38,14 @@ Result<AcpiTable> open_table(std::span<const std::byte> bytes, std::string_view 
                         signature, length, bytes.size()));
     unsigned sum = 0;
     for (const std::byte byte : table->bytes()) sum += std::to_integer<unsigned>(byte);
-    if ((sum & 0xff) != 0)
+    const bool sum_is_wrong = (sum & 0xff) != 0;
+    if (sum_is_wrong && wrong_sum == WrongSum::refused)
         return fail(
             EINVAL,
             fmt::format("{}: the bytes sum to {:#04x} and not to 0, so the table was changed or "
                         "damaged; it is refused",
                         signature, sum & 0xff));
-    return AcpiTable{std::string(signature), *table};
+    return AcpiTable{std::string(signature), *table, sum_is_wrong};
 }
 
 }  // namespace smmu::firmware

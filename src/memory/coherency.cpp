@@ -45,6 +45,10 @@ struct Cache {
 
 void order_cleaned() { _mm_sfence(); }
 
+// On this architecture no instruction drops a line without writing it back first, which does no harm to a clean one.
+void drop_line(const volatile void* line) { _mm_clflush(plain(line)); }
+void order_dropped() { _mm_mfence(); }
+
 #elif defined(__aarch64__)
 
 struct Cache {
@@ -62,6 +66,9 @@ struct Cache {
 
 void order_cleaned() { asm volatile("dsb sy" : : : "memory"); }
 
+void drop_line(const volatile void* line) { asm volatile("dc civac, %0" : : "r"(line) : "memory"); }
+void order_dropped() { order_cleaned(); }
+
 #else
 
 // No instruction that every CPU of this architecture has: units there must snoop.
@@ -72,6 +79,9 @@ struct Cache {
 
 void order_cleaned() {}
 
+void drop_line(const volatile void*) { SMMU_ASSERT(!"this CPU cannot drop a cache line"); }
+void order_dropped() {}
+
 #endif
 
 const Cache& cache() {
@@ -79,15 +89,26 @@ const Cache& cache() {
     return of_this_cpu;
 }
 
+// Calls act(line) for every cache line that holds some of the bytes.
+template <class Act>
+void each_line(const volatile void* start, std::size_t bytes, Act act) {
+    const std::size_t step = cache().line;
+    const auto end = reinterpret_cast<std::uintptr_t>(start) + bytes;
+    for (std::uintptr_t line = reinterpret_cast<std::uintptr_t>(start) & ~(step - 1); line < end; line += step)
+        act(reinterpret_cast<const volatile void*>(line));
+}
+
 }  // namespace
 
 void write_back(Coherency coherency, const volatile void* start, std::size_t bytes) noexcept {
     if (coherency == Coherency::snooped || bytes == 0) return;
-    const Cache& lines = cache();
-    const auto first = reinterpret_cast<std::uintptr_t>(start) & ~(lines.line - 1);
-    const auto end = reinterpret_cast<std::uintptr_t>(start) + bytes;
-    for (std::uintptr_t line = first; line < end; line += lines.line)
-        lines.clean_line(reinterpret_cast<const volatile void*>(line));
+    each_line(start, bytes, [](const volatile void* line) { cache().clean_line(line); });
+}
+
+void refresh(Coherency coherency, const volatile void* start, std::size_t bytes) noexcept {
+    if (coherency == Coherency::snooped || bytes == 0) return;
+    each_line(start, bytes, drop_line);
+    order_dropped();
 }
 
 void fence(Coherency coherency) noexcept {

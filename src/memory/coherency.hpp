@@ -16,4 +16,8 @@ void publish(Coherency coherency, const volatile void* start, std::size_t bytes)
 void write_back(Coherency coherency, const volatile void* start, std::size_t bytes) noexcept;
 void fence(Coherency coherency) noexcept;
 
+// The other direction: what a device wrote to these bytes is seen by the CPU's next reads. For memory that the CPU does not
+// write meanwhile.
+void refresh(Coherency coherency, const volatile void* start, std::size_t bytes) noexcept;
+
 }  // namespace smmu::memory

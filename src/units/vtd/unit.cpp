@@ -79,7 +79,7 @@ VtdUnit::VtdUnit(std::unique_ptr<hw::Mmio> mmio, Features features, std::string 
       hardware_(std::move(mmio), features, std::move(unit_name), clock),
       capabilities_(capabilities_of(features, host_address_bits)),
       frames_(std::move(frames)),
-      domains_(features.domains),
+      domains_("domain ids", features.domains),
       caches_(hardware_, *this),
       register_invalidation_(hardware_),
       fault_log_(hardware_) {}

@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "units/paged_space.hpp"
+#include "units/tag_pool.hpp"
 #include "units/unit.hpp"
 #include "units/vtd/caches.hpp"
 #include "units/vtd/context_tables.hpp"
-#include "units/vtd/domain_ids.hpp"
 #include "units/vtd/fault_log.hpp"
 #include "units/vtd/invalidation_queue.hpp"
 #include "units/vtd/pasid_tables.hpp"
@@ -126,7 +126,7 @@ private:
     std::vector<memory::Frame>
         leftover_;  // adopted, then not used: free after the next complete flush
     std::optional<ContextTables> tables_;
-    DomainIds domains_;
+    TagPool domains_;
     StreamTarget refusing_;                      // of known blocked streams
     std::optional<PasidTables> refusing_pasids_;
     std::vector<Member> members_;

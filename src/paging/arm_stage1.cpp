@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "paging/arm_stage1.hpp"
+
+#include "paging/page_table_engine.hpp"
+
+namespace smmu::paging {
+
+template class PageTable<ArmStage1>;
+
+}  // namespace smmu::paging

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "units/smmuv3/open.hpp"
+
+#include <fmt/format.h>
+
+#include "units/smmuv3/unit.hpp"
+
+namespace smmu::units::smmuv3 {
+namespace {
+
+constexpr unsigned page_64k_log2 = 16;
+
+std::string name_of(PhysRange registers) { return fmt::format("smmuv3@{:x}", registers.first.value); }
+
+// Both pages of registers, whatever a table or a person says of their size.
+Result<PhysRange> window(PhysRange registers) {
+    const auto whole = PhysRange::from_length(registers.first, register_bytes);
+    if (registers.first.value == 0 || !is_aligned(registers.first, page_64k_log2) || !whole)
+        return fail(EINVAL, fmt::format("{}: registers cannot be at {:#x}, which is no 64 KiB boundary; firmware or configuration "
+                                        "is wrong", name_of(registers), registers.first.value));
+    return *whole;
+}
+
+}  // namespace
+
+Result<FirstLook> look(platform::Platform& platform, PhysRange registers) {
+    SMMU_TRY(const PhysRange place, window(registers));
+    SMMU_TRY(const std::unique_ptr<hw::Mmio> mmio, platform.registers(place));
+    const hw::Registers unit(*mmio);
+    const auto found = Features::read(unit, name_of(registers));
+    if (!found && found.error().code == ENXIO) return FirstLook{};
+    FirstLook seen{.answers = true, .register_bytes = register_bytes, .tables = {}};
+    if (unit.read<ControlDone>().has(ControlDone::enabled))
+        seen.tables = PhysAddr{unit.read<StreamTableBase>().in_place(StreamTableBase::address)};
+    return seen;
+}
+
+Result<std::unique_ptr<IommuUnit>> open(platform::Platform& platform, PhysRange registers, memory::Arena& arena,
+                                        memory::Account& tables, Clock& clock, unsigned host_address_bits) {
+    SMMU_TRY(const PhysRange place, window(registers));
+    SMMU_TRY(std::unique_ptr<hw::Mmio> mmio, platform.registers(place));
+    SMMU_TRY(const Features features, Features::read(hw::Registers(*mmio), name_of(registers)));
+    SMMU_TRY(std::unique_ptr<SmmuV3Unit> unit,
+             SmmuV3Unit::create(std::move(mmio), features, name_of(registers), arena, tables, clock, host_address_bits));
+    return std::unique_ptr<IommuUnit>(std::move(unit));
+}
+
+}  // namespace smmu::units::smmuv3
