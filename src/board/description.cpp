@@ -18,7 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr std::uint64_t least_memory_mib = 64;   // SeaBIOS and room for tables
+constexpr std::uint64_t least_memory_mib = 64;   // firmware and room for tables
 constexpr std::uint64_t most_memory_mib = 2048;  // q35 has the PCI hole above
 
 Result<std::string> read_file(const fs::path& path) {
@@ -54,6 +54,23 @@ Result<fs::path> find_file(std::string_view name) {
                     name, file, looked_in));
 }
 
+// The words of a member, and what they mean.
+template <class Meaning>
+using Words = std::array<std::pair<std::string_view, Meaning>, 2>;
+constexpr Words<Description::Kind> machines = {
+    {{"x86", Description::Kind::x86}, {"arm", Description::Kind::arm}}};
+constexpr Words<Description::Firmware> firmwares = {
+    {{"acpi", Description::Firmware::acpi}, {"dtb", Description::Firmware::device_tree}}};
+
+template <class Meaning>
+Result<Meaning> one_of(const Words<Meaning>& words, const std::string& word,
+                       const std::string& member, const fs::path& path) {
+    for (const auto& [known, meaning] : words)
+        if (word == known) return meaning;
+    return fail(EINVAL, fmt::format("{}: {} '{}' is not known; {} and {} are", path.string(),
+                                    member, word, words[0].first, words[1].first));
+}
+
 // Reads the members of the description; every type error of the JSON library ends in
 // load_description.
 Result<Description> from_json(const json& text, const fs::path& path) {
@@ -61,9 +78,11 @@ Result<Description> from_json(const json& text, const fs::path& path) {
     board.name = path.stem().string();
     for (const auto& [key, value] : text.items()) {
         if (key == "machine") {
-            if (value.get<std::string>() != "x86")
-                return fail(EINVAL, fmt::format("{}: machine '{}' is not known; x86 is",
-                                                path.string(), value.get<std::string>()));
+            SMMU_TRY(board.machine, one_of(machines, value.get<std::string>(), key, path));
+        } else if (key == "firmware") {
+            SMMU_TRY(board.firmware, one_of(firmwares, value.get<std::string>(), key, path));
+        } else if (key == "type") {
+            board.type = value.get<std::string>();
         } else if (key == "about") {
             (void)value.get<std::string>();
         } else if (key == "qemu") {
@@ -88,6 +107,13 @@ Result<Description> from_json(const json& text, const fs::path& path) {
     }
     if (!text.contains("machine"))
         return fail(EINVAL, fmt::format("{}: 'machine' is missing", path.string()));
+    if (board.machine == Description::Kind::x86 &&
+        board.firmware == Description::Firmware::device_tree)
+        return fail(EINVAL, fmt::format("{}: firmware 'dtb': an x86 machine has no device tree",
+                                        path.string()));
+    if (board.qemu.empty())
+        board.qemu =
+            board.machine == Description::Kind::arm ? "qemu-system-aarch64" : "qemu-system-x86_64";
     if (board.name.empty() || board.name.size() >= link::max_name_bytes)
         return fail(EINVAL, fmt::format("{}: the name is longer than {} bytes", path.string(),
                                         link::max_name_bytes - 1));

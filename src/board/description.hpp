@@ -12,8 +12,14 @@
 namespace smmu::board {
 
 struct Description {
+    enum class Kind : std::uint8_t { x86, arm };
+    enum class Firmware : std::uint8_t { acpi, device_tree };
+
     std::string name;
-    std::string qemu = "qemu-system-x86_64";
+    Kind machine = Kind::x86;
+    Firmware firmware = Firmware::acpi;  // what it hands over; a PC has no device tree
+    std::string qemu;                    // empty: the usual program for this kind
+    std::string type;                    // QEMU's -machine; empty: the usual one of this kind
     std::uint64_t memory_mib = 256;
     std::vector<std::string> devices;    // each is one -device
     std::vector<std::string> arguments;  // anything else for QEMU's command line

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// QemuMachine: a PC in QEMU whose processor is halted, so that nothing but we drives its devices.
-//
-// The stock firmware runs first: it gives addresses to devices, numbers to buses, and puts the ACPI
-// tables into RAM. Then it calls an option ROM of ours, which leaves a mark in RAM and halts for
-// good.
+// QemuMachine: a machine in QEMU whose processor is halted, so that nothing but we drives its
+// devices. Firmware's work is done: devices have addresses, buses have numbers, tables are there.
 #pragma once
 
 #include <memory>
 #include <string>
 
-#include "base/clock.hpp"
+#include "board/boot.hpp"
 #include "board/description.hpp"
 #include "board/machine.hpp"
 #include "board/qemu_process.hpp"
@@ -19,8 +16,8 @@ namespace smmu::board {
 
 class QemuMachine final : public Machine {
 public:
-    // Returns when firmware has done its work. `run_directory` takes the option ROM, the monitor's
-    // socket and, unless the description names a log, the log.
+    // Returns when firmware's work is done. `run_directory` takes the code that halts the
+    // processor, the monitor's socket and, unless the description names a log, the log.
     static Result<std::unique_ptr<QemuMachine>> start(const Description& board,
                                                       const std::string& run_directory);
 
@@ -39,8 +36,7 @@ private:
     QemuMachine(QemuProcess process, UniqueFd qtest, UniqueFd ram)
         : process_(std::move(process)), qtest_(std::move(qtest)), ram_(std::move(ram)) {}
 
-    Result<void> wait_until_halted(std::span<const std::byte> ram) const;
-    Result<void> read_tables(const Description& board);
+    Result<void> finish(const Boot& boot, const Description& board);
 
     QemuProcess process_;
     Qtest qtest_;

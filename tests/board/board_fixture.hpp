@@ -76,6 +76,24 @@ inline constexpr PhysAddr ecam{0xb0000000};  // buses 0 to 255
 inline constexpr std::uint64_t ram_bytes = 256u << 20;
 }  // namespace q35
 
+// Where things are on the virt-smmuv3 boards; functions are where they are on the q35-vtd boards.
+namespace virt {
+inline constexpr PhysRange smmu_registers{{0x0905'0000}, {0x0906'ffff}};  // both pages
+inline constexpr PhysAddr ecam{0x40'1000'0000};                           // buses 0 to 255
+inline constexpr PhysRange device_registers{{0x1000'0000}, {0x3efe'ffff}};
+inline constexpr PhysAddr ram{0x4000'0000};
+inline constexpr std::uint64_t ram_bytes = 256u << 20;
+}  // namespace virt
+
+// Configuration space of bus 0; where RAM begins tells the kinds of boards apart.
+inline PhysAddr ecam_of(const link::Client& client) {
+    const auto& ram = client.machine().ram;
+    return !ram.empty() && ram.front().base == virt::ram ? virt::ecam : q35::ecam;
+}
+inline PhysAddr config_space(const link::Client& client, Function function) {
+    return ecam_of(client) + (std::uint64_t{raw(function.stream())} << 12);
+}
+
 // smmu-board running one board in a directory of its own. It ends with this object, and with the
 // test's process however that ends.
 class BoardProcess {
@@ -223,13 +241,13 @@ inline Result<void> BoardProcess::wait_until_ready(const UniqueFd& output) {
 // The board's RAM, as devices and the unit's walker see it.
 class Ram {
 public:
-    // Only for boards whose RAM is one range from address 0.
+    // Only for boards whose RAM is one range.
     static Result<Ram> map(link::Client& client) {
         SMMU_TRY(const UniqueFd file, client.ram());
         const auto& ranges = client.machine().ram;
-        if (ranges.size() != 1 || ranges.front().base.value != 0)
-            return fail(ENOTSUP, "the board's RAM is not one range from 0");
+        if (ranges.size() != 1) return fail(ENOTSUP, "the board's RAM is not one range");
         Ram ram;
+        ram.base_ = ranges.front().base;
         ram.length_ = ranges.front().length;
         void* const start =
             mmap(nullptr, ram.length_, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
@@ -238,15 +256,18 @@ public:
         return ram;
     }
     Ram(Ram&& other) noexcept
-        : start_(std::exchange(other.start_, nullptr)), length_(other.length_) {}
+        : start_(std::exchange(other.start_, nullptr)),
+          base_(other.base_),
+          length_(other.length_) {}
     Ram& operator=(Ram&&) = delete;
     ~Ram() {
         if (start_ != nullptr) munmap(start_, length_);
     }
 
     std::span<std::byte> at(PhysAddr address, std::uint64_t bytes) const {
-        SMMU_ASSERT(address.value <= length_ && bytes <= length_ - address.value);
-        return {start_ + address.value, bytes};
+        SMMU_ASSERT(address >= base_ && address - base_ <= length_ &&
+                    bytes <= length_ - (address - base_));
+        return {start_ + (address - base_), bytes};
     }
     template <class T>
     T load(PhysAddr address) const {
@@ -265,6 +286,7 @@ public:
 private:
     Ram() = default;
     std::byte* start_ = nullptr;
+    PhysAddr base_{};
     std::uint64_t length_ = 0;
 };
 
@@ -310,28 +332,17 @@ public:
     // other.
     void raise_interrupt(std::uint32_t bits) { client_.write(bar_ + 0x60, 4, bits); }
 
-    std::uint32_t config_read(std::uint8_t offset) const {
-        std::uint64_t value = 0;
-        const std::array operations = {link::Operation::port_out(0xcf8, 4, select(offset)),
-                                       link::Operation::port_in(0xcfc, 4)};
-        client_.perform(operations, {&value, 1});
-        return static_cast<std::uint32_t>(value);
+    std::uint32_t config_read(std::uint16_t offset) const {
+        return static_cast<std::uint32_t>(
+            client_.read(config_space(client_, function_) + offset, 4));
     }
-    void config_write16(std::uint8_t offset, std::uint16_t value) {
-        const std::array operations = {
-            link::Operation::port_out(0xcf8, 4, select(offset)),
-            link::Operation::port_out(static_cast<std::uint16_t>(0xcfc + (offset & 2)), 2, value)};
-        client_.perform(operations, {});
+    void config_write16(std::uint16_t offset, std::uint16_t value) {
+        client_.write(config_space(client_, function_) + offset, 2, value);
     }
 
 private:
     static constexpr std::uint64_t memory_address = 0x40000;  // in the engine's own view
     static constexpr Nanoseconds patience = std::chrono::seconds(5);
-
-    std::uint32_t select(std::uint8_t offset) const {
-        return 0x80000000u | std::uint32_t{function_.bus} << 16 |
-               std::uint32_t{function_.devfn()} << 8 | (offset & 0xfcu);
-    }
 
     bool dma(std::uint64_t source, std::uint64_t destination, std::uint64_t bytes,
              std::uint64_t command) {

@@ -80,7 +80,7 @@ private:
         ram_.store<std::uint64_t>(at + 8, bytes | std::uint64_t{command} << 24);
     }
     PhysAddr config(std::uint64_t offset) const {
-        return q35::ecam + ((std::uint64_t{function_.bus} << 20 | std::uint64_t{function_.devfn()} << 12) + offset);
+        return config_space(client_, function_) + offset;
     }
     void write(std::uint64_t at, std::uint32_t value) { client_.write(bar_ + at, 4, value); }
 

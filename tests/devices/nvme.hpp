@@ -110,7 +110,7 @@ private:
     static constexpr Nanoseconds patience = std::chrono::seconds(2);
 
     PhysAddr config(std::uint64_t offset) const {
-        return q35::ecam + (std::uint64_t{std::uint32_t(function_.stream())} << 12 | offset);
+        return config_space(client_, function_) + offset;
     }
     void write(std::uint64_t offset, std::uint8_t bytes, std::uint64_t value) {
         client_.write(bar_ + offset, bytes, value);

@@ -12,6 +12,7 @@ namespace smmu::board {
 namespace {
 
 constexpr std::size_t ram_bytes = 2u << 20;
+constexpr PhysRange root_area{{0xe0000}, {0xfffff}};
 constexpr std::uint32_t root = 0xf0040;
 constexpr std::uint32_t list = 0x180000;
 constexpr std::uint32_t table = 0x190000;
@@ -41,7 +42,9 @@ public:
         for (std::size_t i = 0; i < 20; ++i) sum += std::to_integer<unsigned>(ram_[root + i]);
         ram_[root + 8] = std::byte(256 - sum % 256);
     }
-    Result<std::vector<link::FirmwareTable>> read() const { return read_acpi_tables(ram_); }
+    Result<std::vector<link::FirmwareTable>> read() const {
+        return read_acpi_tables(ram_, {0}, root_area);
+    }
 
 private:
     std::vector<std::byte> ram_;
@@ -74,7 +77,7 @@ TEST(AcpiTables, FalseRootIsPassedOver) {
     EXPECT_TRUE(firmware.read());
     firmware.store<std::uint8_t>(root + 8, 0x55);
     EXPECT_EQ(firmware.read().error().code, ENOENT);
-    EXPECT_EQ(read_acpi_tables({}).error().code, ENOENT);
+    EXPECT_EQ(read_acpi_tables({}, {0}, root_area).error().code, ENOENT);
 }
 
 TEST(AcpiTables, PointersOutOfRamAreRefused) {

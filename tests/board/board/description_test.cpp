@@ -23,6 +23,13 @@ TEST(BoardDescription, SaysWhatIsWrongWithADescription) {
     EXPECT_NE(complaint(R"({"machine": )").find("odd.json"), std::string::npos);
     EXPECT_NE(complaint(R"({})").find("machine"), std::string::npos);
     EXPECT_NE(complaint(R"({"machine": "pdp11"})").find("pdp11"), std::string::npos);
+    EXPECT_NE(complaint(R"({"machine": "x86", "firmware": "coreboot"})").find("coreboot"),
+              std::string::npos);
+    EXPECT_NE(complaint(R"({"machine": "x86", "firmware": "dtb"})").find("no device tree"),
+              std::string::npos);
+    EXPECT_NE(complaint(R"({"machine": "x86", "type": "steam-engine"})").find("supported machines"),
+              std::string::npos)
+        << "QEMU's own words";
     EXPECT_NE(complaint(R"({"machine": "x86", "colour": 1})").find("colour"), std::string::npos);
     EXPECT_NE(complaint(R"({"machine": "x86", "memory_mib": "all"})").find("odd.json"),
               std::string::npos);
@@ -35,6 +42,15 @@ TEST(BoardDescription, SaysWhatIsWrongWithADescription) {
               std::string::npos);
     EXPECT_NE(complaint(R"({"machine": "x86", "replace_tables": {"DMAR": "hex:xyz"}})")
                   .find("hexadecimal"),
+              std::string::npos);
+}
+
+TEST(BoardDescription, SaysWhatIsWrongWithAnArmBoard) {
+    EXPECT_EQ(complaint(R"({"machine": "arm"})"), "") << "a bare machine is one";
+    EXPECT_EQ(complaint(R"({"machine": "arm", "firmware": "dtb", "memory_mib": 64})"), "");
+    EXPECT_NE(complaint(R"({"machine": "arm", "devices": ["warp-drive"]})").find("warp-drive"),
+              std::string::npos);
+    EXPECT_NE(complaint(R"({"machine": "arm", "type": "virt,acpi=off"})").find("table-loader"),
               std::string::npos);
 }
 
