@@ -24,13 +24,17 @@ std::unexpected<Error> no_driver(const topology::Unit& unit) {
 }  // namespace
 
 Result<UnitLook> look_at_unit(const topology::Unit& unit, platform::Platform& platform) {
-    if (unit.kind == topology::UnitKind::smmuv3) {
-        SMMU_TRY(const units::smmuv3::FirstLook seen, units::smmuv3::look(platform, unit.registers));
-        return UnitLook{seen.answers, seen.register_bytes, seen.tables};
+    switch (unit.kind) {
+        case topology::UnitKind::vtd: {
+            SMMU_TRY(const units::vtd::FirstLook seen, units::vtd::look(platform, unit.registers));
+            return UnitLook{seen.answers, seen.register_bytes, seen.root};
+        }
+        case topology::UnitKind::smmuv3: {
+            SMMU_TRY(const units::smmuv3::FirstLook seen, units::smmuv3::look(platform, unit.registers));
+            return UnitLook{seen.answers, seen.register_bytes, seen.tables};
+        }
+        default: return no_driver(unit);
     }
-    if (unit.kind != topology::UnitKind::vtd) return no_driver(unit);
-    SMMU_TRY(const units::vtd::FirstLook seen, units::vtd::look(platform, unit.registers));
-    return UnitLook{seen.answers, seen.register_bytes, seen.root};
 }
 
 Result<std::unique_ptr<units::IommuUnit>> open_unit(const topology::Unit& unit, const UnitParts& parts) {

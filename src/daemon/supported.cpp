@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include "topology/topology.hpp"
+#include "survey/driven.hpp"
 
 namespace smmu::daemon {
 
@@ -13,14 +13,14 @@ std::vector<std::string> unsupported_words(const config::Configuration& configur
         lines.push_back(fmt::format("{}: {}", origin.text, text));
     };
     for (const config::SupportModule& module : configuration.modules)
-        if (module.kind != topology::UnitKind::vtd)
-            refuse(module.origin, "this build drives units of kind vtd only; leave the word out");
+        if (!module.kind || !survey::is_driven(*module.kind))
+            refuse(module.origin, "this build drives units of kinds vtd and smmuv3 only; leave the word out");
     for (const config::UnitEntry& unit : configuration.units)
-        if (unit.kind != topology::UnitKind::vtd)
+        if (!survey::is_driven(unit.kind))
             refuse(unit.origin, fmt::format("unit {} is of a kind this build does not drive", unit.name));
     for (const config::UnclaimedEntry& entry : configuration.unclaimed)
         if (entry.bypass)
-            refuse(entry.origin, "VT-d units refuse what no known device sends; `unclaimed bypass` cannot be honoured");
+            refuse(entry.origin, "units refuse what no known device sends; `unclaimed bypass` cannot be honoured");
     if (configuration.safety.value == config::Safety::required)
         refuse(configuration.safety.origin.value_or(config::Origin{"default"}),
                "this is not smmuman-safety, so nothing here can be of its set; say `safety warn` to be told what is not");

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "config/lines.hpp"
+#include "survey/driven.hpp"
 
 namespace smmu::survey {
 namespace {
@@ -28,17 +29,24 @@ std::string_view name(Severity severity) {
     return "";
 }
 
-// What is driven by this build.
-constexpr UnitKind driven = UnitKind::vtd;
-
-std::string support_line(const Topology& topology, const config::Configuration& configuration) {
-    if (std::ranges::find(topology.units, driven, &Unit::kind) == topology.units.end()) return {};
-    switch (configuration.vtd_tables()) {
+std::string_view vtd_line(config::TablePolicy policy) {
+    switch (policy) {
         case config::TablePolicy::require: return "smmu vtd require\n";
         case config::TablePolicy::ignore: return "smmu vtd ignore\n";
         case config::TablePolicy::if_present: break;
     }
     return "smmu vtd\n";
+}
+
+bool has_units(const Topology& topology, UnitKind kind) {
+    return std::ranges::find(topology.units, kind, &Unit::kind) != topology.units.end();
+}
+
+std::string support_lines(const Topology& topology, const config::Configuration& configuration) {
+    std::string text;
+    if (has_units(topology, UnitKind::vtd)) text += vtd_line(configuration.vtd_tables());
+    if (has_units(topology, UnitKind::smmuv3)) text += "smmu armsmmuv3\n";
+    return text;
 }
 
 std::string unit_lines(const Topology& topology, const config::Configuration& configuration) {
@@ -47,7 +55,7 @@ std::string unit_lines(const Topology& topology, const config::Configuration& co
         text += fmt::format("# {}: {}, registers {:#x}-{:#x}, segment {:04x}, from {}{}\n", unit.name, topology::name(unit.kind),
                             unit.registers.first.value, unit.registers.last.value, unit.segment, unit.origin.text,
                             unit.answers ? "" : "; nothing answers there");
-        if (unit.kind == driven && configuration.find_unit(unit.name) != nullptr)
+        if (is_driven(unit.kind) && configuration.find_unit(unit.name) != nullptr)
             text += fmt::format("unit {} {:#x}\n", unit.name, unit.registers.first.value);
     }
     return text;
@@ -55,16 +63,21 @@ std::string unit_lines(const Topology& topology, const config::Configuration& co
 
 bool is_behind_a_driven_unit(const Topology& topology, const Device& device) {
     return !device.streams.empty() && std::ranges::all_of(device.streams, [&](const topology::Stream& stream) {
-        return topology.unit(stream.unit).kind == driven;
+        return is_driven(topology.unit(stream.unit).kind);
     });
 }
 
-// Units by name, and the memory that firmware reserves for it where that is honoured.
+// Units by name, with the stream where the PCI address does not say it, and the memory that firmware reserves for it where that is honoured.
 std::vector<std::string> clauses_of(const Topology& topology, const Device& device) {
     std::vector<std::string> clauses;
     std::set<std::uint32_t> units;
-    for (const topology::Stream& stream : device.streams)
-        if (units.insert(raw(stream.unit)).second) clauses.push_back("use " + topology.unit(stream.unit).name);
+    for (const topology::Stream& stream : device.streams) {
+        const Unit& unit = topology.unit(stream.unit);
+        if (!knows_requesters(unit.kind))
+            clauses.push_back(fmt::format("use {} {:#x}", unit.name, raw(stream.id)));
+        else if (units.insert(raw(stream.unit)).second)
+            clauses.push_back("use " + unit.name);
+    }
     for (const Grant& grant : device.grants)
         if (grant.kind == Grant::Kind::reserved && grant.honoured)
             clauses.push_back("reserved " + config::window_text(grant.range, grant.access));
@@ -108,7 +121,7 @@ std::string findings_text(const Topology& topology) {
 }
 
 std::string paste_ready(const Topology& topology, const config::Configuration& configuration) {
-    std::string text = support_line(topology, configuration) + unit_lines(topology, configuration);
+    std::string text = support_lines(topology, configuration) + unit_lines(topology, configuration);
     for (const Device& device : topology.devices)
         if (!device.is_bridge) text += device_lines(topology, device);
     return text;

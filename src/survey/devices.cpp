@@ -6,6 +6,7 @@
 #include <set>
 
 #include "survey/draft.hpp"
+#include "survey/driven.hpp"
 #include "survey/requester_ids.hpp"
 
 namespace smmu::survey {
@@ -20,12 +21,6 @@ using topology::Stream;
 using topology::UnitKind;
 
 namespace {
-
-// Kinds whose streams are the requester ids of PCI functions, unless a number says otherwise.
-bool knows_requesters(UnitKind kind) {
-    return kind == UnitKind::vtd || kind == UnitKind::amdvi || kind == UnitKind::riscv ||
-           kind == UnitKind::virtio;
-}
 
 void add_new(std::vector<Stream>& streams, const Stream& stream) {
     if (std::ranges::find(streams, stream) == streams.end()) streams.push_back(stream);
@@ -125,12 +120,24 @@ void Draft::give_streams(Device& device) {
 std::vector<Stream> Draft::board_streams(const Device& device) const {
     std::vector<Stream> streams;
     const auto* address = std::get_if<PciAddress>(&device.id);
-    if (address == nullptr || !scopes_) return streams;
+    if (address == nullptr) return streams;
+    if (iort_) return mapped_streams(*address);
+    if (!scopes_) return streams;
     const auto match = scopes_->unit_of(*address);
     if (!match) return streams;
     for (const RequesterId& id : requester_ids(input_.pci, *address))
         streams.push_back(
             {match->unit, id.id, {fmt::format("{}, {}", match->origin.text, id.origin.text)}});
+    return streams;
+}
+
+// By way of the root complex: every id that the function's DMA may carry, as the id that its unit sees.
+std::vector<Stream> Draft::mapped_streams(const PciAddress& address) const {
+    std::vector<Stream> streams;
+    for (const RequesterId& id : requester_ids(input_.pci, address))
+        for (const firmware::IortStream& found : iort_->streams_of(address.segment, id.id))
+            add_new(streams, {smmu_units_.at(found.smmu), found.id,
+                              {fmt::format("{}, {}", found.origin.text, id.origin.text)}});
     return streams;
 }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "survey/driven.hpp"
 #include "survey/groups.hpp"
 
 namespace smmu::survey {
@@ -21,6 +22,17 @@ constexpr std::uint64_t page_bytes = 4096;
 // them away.
 constexpr PhysRange io_apic_frames{PhysAddr{0xfec00000}, PhysAddr{0xfecfffff}};
 constexpr PhysRange local_apic_frames{PhysAddr{0xfee00000}, PhysAddr{0xfeefffff}};
+
+constexpr std::uint64_t smmuv3_register_bytes = 0x20000;  // IHI 0070, 6.1
+
+// The word of the language for a kind of unit.
+std::string_view word_of(UnitKind kind) {
+    switch (kind) {
+        case UnitKind::smmuv3: return "armsmmuv3";
+        case UnitKind::smmuv2: return "armsmmu";
+        default: return topology::name(kind);
+    }
+}
 
 bool is_x86(UnitKind kind) {
     return kind == UnitKind::vtd || kind == UnitKind::amdvi;
@@ -58,12 +70,18 @@ bool Draft::described_by_hand() const {
         return function.is_bridge || (entry != nullptr && !entry->uses.empty());
     };
     const bool has_unit = std::ranges::any_of(
-        user_.units, [](const config::UnitEntry& unit) { return unit.kind == UnitKind::vtd; });
+        user_.units, [](const config::UnitEntry& unit) { return is_driven(unit.kind); });
     return has_unit && !merging() && !input_.pci.functions.empty() &&
            std::ranges::all_of(input_.pci.functions, covered);
 }
 
 void Draft::read_tables() {
+    read_mcfg();
+    read_dmar();
+    read_iort();
+}
+
+void Draft::read_mcfg() {
     // Whoever enumerates PCI does so through the windows of every MCFG, so all of them are protected.
     for (const Table& table : input_.tables) {
         if (table.name != "MCFG") continue;
@@ -75,6 +93,9 @@ void Draft::read_tables() {
                     mcfg.error().text + ". Mend a copy of the tables and start with --tables and its folder.");
         }
     }
+}
+
+void Draft::read_dmar() {
     const config::TablePolicy policy = user_.vtd_tables();
     if (policy == config::TablePolicy::ignore) return;
     const Table* table = find_table(input_, "DMAR");
@@ -104,6 +125,23 @@ void Draft::read_tables() {
     dmar_ = std::move(*dmar);
 }
 
+void Draft::read_iort() {
+    const Table* table = find_table(input_, "IORT");
+    if (table == nullptr) return;
+    const Severity at_most = described_by_hand() ? Severity::warning : Severity::error;
+    auto iort = firmware::parse_iort(table->bytes);
+    if (!iort) {
+        finding("iort-refused", at_most, {"IORT"}, iort.error().text + ". Describe units and devices by hand to start without it.");
+        return;
+    }
+    for (topology::Finding& found : iort->findings) {
+        found.severity = std::min(found.severity, at_most);
+        topology_.findings.push_back(std::move(found));
+    }
+    iort->findings.clear();
+    iort_ = std::move(*iort);
+}
+
 PhysRange Draft::registers_at(PhysAddr base, std::uint64_t at_least) const {
     std::uint64_t bytes = std::max(at_least, page_bytes);
     for (const RegisterWindow& window : input_.register_windows)
@@ -114,6 +152,15 @@ PhysRange Draft::registers_at(PhysAddr base, std::uint64_t at_least) const {
 }
 
 void Draft::add_firmware_units() {
+    add_vtd_units();
+    add_smmu_units();
+    for (const Unit& unit : topology_.units)
+        if (!user_.wants(unit.kind))
+            finding("unit-kind-not-asked-for", Severity::warning, unit.origin,
+                    fmt::format("No smmu word names the kind of {0}, so that it stays as it is; add: smmu {1}", unit.name, word_of(unit.kind)));
+}
+
+void Draft::add_vtd_units() {
     if (!dmar_) return;
     for (const firmware::Drhd& drhd : dmar_->units) {
         drhd_units_.push_back(UnitId(std::uint32_t(topology_.units.size())));
@@ -122,10 +169,20 @@ void Draft::add_firmware_units() {
                                    registers_at(base, drhd.registers.length()), drhd.segment, true,
                                    drhd.origin, std::min(dmar_->host_address_width, 52u)});
     }
-    if (!topology_.units.empty() && !user_.wants(UnitKind::vtd))
-        finding("unit-kind-not-asked-for", Severity::warning, {"DMAR"},
-                "The machine has VT-d units but no smmu word names vtd, so that they stay as they "
-                "are; add smmu vtd.");
+}
+
+void Draft::add_smmu_units() {
+    if (!iort_) return;
+    for (std::size_t i = 0; i < iort_->nodes.size(); ++i) {
+        const firmware::IortNode& node = iort_->nodes[i];
+        const bool is_v3 = node.kind == firmware::IortKind::smmu_v3;
+        if (!is_v3 && node.kind != firmware::IortKind::smmu_v1_v2) continue;
+        smmu_units_.emplace(i, UnitId(std::uint32_t(topology_.units.size())));
+        const UnitKind kind = is_v3 ? UnitKind::smmuv3 : UnitKind::smmuv2;
+        const std::uint64_t bytes = is_v3 ? smmuv3_register_bytes : node.register_bytes;
+        topology_.units.push_back({kind, fmt::format("{}@{:x}", topology::name(kind), node.base.value), registers_at(node.base, bytes), 0,
+                                   true, node.origin});
+    }
 }
 
 void Draft::add_user_units() {

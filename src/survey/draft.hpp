@@ -3,12 +3,15 @@
 // includes it.
 #pragma once
 
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "firmware/dmar.hpp"
+#include "firmware/iort.hpp"
 #include "firmware/mcfg.hpp"
 #include "survey/scope_map.hpp"
 #include "survey/survey.hpp"
@@ -24,7 +27,12 @@ public:
 private:
     // draft.cpp: what firmware says, units and protected memory
     void read_tables();
+    void read_mcfg();
+    void read_dmar();
+    void read_iort();
     void add_firmware_units();
+    void add_vtd_units();
+    void add_smmu_units();
     void add_user_units();
     void check_units();
     void add_protected();
@@ -36,6 +44,7 @@ private:
     void add_user_devices();
     void give_streams(topology::Device& device);
     std::vector<topology::Stream> board_streams(const topology::Device& device) const;
+    std::vector<topology::Stream> mapped_streams(const topology::PciAddress& address) const;
     std::vector<topology::Stream> user_streams(const topology::Device& device,
                                                const config::DeviceEntry& entry);
     std::vector<topology::Stream> streams_of(const topology::Device& device,
@@ -49,7 +58,9 @@ private:
     void report_ports();
     // memory.cpp: what devices must or may always reach
     void add_reserved();
-    void add_reserved_region(const firmware::Rmrr& region);
+    void add_reserved_region(const PhysRange& range, const topology::Origin& origin, const std::function<bool(const topology::Device&)>& has_it);
+    void add_reserved_of(const firmware::IortNode& node);
+    bool is_named(const firmware::Rmrr& region, const topology::Device& device) const;
     bool give_reserved(topology::Device& device, const topology::Grant& grant);
     std::string why_not_honoured(const PhysRange& range) const;
     const topology::Protected* protected_part(const PhysRange& range) const;
@@ -77,6 +88,8 @@ private:
     std::optional<firmware::Dmar> dmar_;
     firmware::Mcfg mcfg_;
     std::vector<UnitId> drhd_units_;  // unit of dmar_->units[i]
+    std::optional<firmware::Iort> iort_;
+    std::map<std::size_t, UnitId> smmu_units_;  // unit of iort_->nodes[i]
     std::optional<ScopeMap> scopes_;
 };
 

@@ -52,40 +52,61 @@ std::string Draft::why_not_honoured(const PhysRange& range) const {
 }
 
 void Draft::add_reserved() {
-    if (!dmar_) return;
-    for (const firmware::Rmrr& region : dmar_->reserved) add_reserved_region(region);
+    if (dmar_)
+        for (const firmware::Rmrr& region : dmar_->reserved)
+            add_reserved_region(region.range, region.origin, [&](const Device& device) { return is_named(region, device); });
+    if (iort_)
+        for (const firmware::IortNode& node : iort_->nodes) add_reserved_of(node);
 }
 
-void Draft::add_reserved_region(const firmware::Rmrr& region) {
-    const std::string reason = why_not_honoured(region.range);
-    const Grant grant{Grant::Kind::reserved, region.range, read_write, reason.empty(),
-                      region.origin};
+bool Draft::is_named(const firmware::Rmrr& region, const Device& device) const {
+    const auto* address = std::get_if<PciAddress>(&device.id);
+    if (address == nullptr) return false;
+    return std::ranges::any_of(region.scopes, [&](const firmware::DeviceScope& scope) {
+        const auto named = resolve(input_.pci, region.segment, scope);
+        return named && (*named == *address || (scope.type == firmware::ScopeType::bridge &&
+                                                is_below(input_.pci, *address, *named)));
+    });
+}
+
+// The memory of an RMR node is for the devices that have one of its streams.
+void Draft::add_reserved_of(const firmware::IortNode& node) {
+    const auto has_it = [&](const firmware::IdMapping& mapping, const topology::Stream& stream) {
+        const auto unit = smmu_units_.find(mapping.target);
+        const std::uint32_t last = mapping.first_output + (mapping.last_input - mapping.first_input);
+        return unit != smmu_units_.end() && unit->second == stream.unit && raw(stream.id) >= mapping.first_output &&
+               raw(stream.id) <= last;
+    };
+    for (const firmware::IortRange& region : node.reserved)
+        add_reserved_region(region.range, region.origin, [&](const Device& device) {
+            return std::ranges::any_of(device.streams, [&](const topology::Stream& stream) {
+                return std::ranges::any_of(node.mappings, [&](const firmware::IdMapping& mapping) { return has_it(mapping, stream); });
+            });
+        });
+}
+
+void Draft::add_reserved_region(const PhysRange& range, const topology::Origin& origin, const std::function<bool(const Device&)>& has_it) {
+    const std::string reason = why_not_honoured(range);
+    const Grant grant{Grant::Kind::reserved, range, read_write, reason.empty(), origin};
     std::string refused;  // devices for which the region stays closed
     std::size_t given = 0;
     for (Device& device : topology_.devices) {
-        const auto* address = std::get_if<PciAddress>(&device.id);
-        if (address == nullptr) continue;
-        const auto names = [&](const firmware::DeviceScope& scope) {
-            const auto named = resolve(input_.pci, region.segment, scope);
-            return named && (*named == *address || (scope.type == firmware::ScopeType::bridge &&
-                                                    is_below(input_.pci, *address, *named)));
-        };
-        if (std::ranges::none_of(region.scopes, names)) continue;
+        if (!has_it(device)) continue;
         ++given;
         if (!give_reserved(device, grant))
             refused += (refused.empty() ? "" : ", ") + to_string(device.id);
     }
     if (!refused.empty())
-        finding("reserved-not-honoured", Severity::warning, region.origin,
+        finding("reserved-not-honoured", Severity::warning, origin,
                 fmt::format("The reserved region {} of {} stays blocked: {}. If the device needs "
                             "it, add: reserved "
                             "{:#x},{:#x}",
-                            range_text(region.range), refused, reason, region.range.first.value,
-                            region.range.length()));
+                            range_text(range), refused, reason, range.first.value,
+                            range.length()));
     if (given == 0 && !input_.pci.functions.empty())
-        finding("reserved-no-device", Severity::note, region.origin,
+        finding("reserved-no-device", Severity::note, origin,
                 fmt::format("No device that answers has the reserved region {}.",
-                            range_text(region.range)));
+                            range_text(range)));
 }
 
 // Gives a device a region of firmware unless the user speaks about its reserved regions. False when
