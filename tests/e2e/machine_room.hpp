@@ -15,7 +15,8 @@
 namespace smmu::test {
 
 inline constexpr std::uint64_t page = 0x1000;
-inline constexpr std::uint64_t memory_base = 0x200'0000;  // free for tests: 32 MiB to 96 MiB
+inline constexpr std::uint64_t memory_offset = 0x200'0000;  // free for tests: 32 MiB to 96 MiB of RAM
+inline constexpr std::uint64_t memory_base = memory_offset;  // on boards whose RAM begins at 0
 inline constexpr unsigned rw = SMF_READ | SMF_WRITE;
 
 class MachineRoom {
@@ -46,10 +47,15 @@ public:
 
     // Puts own_byte into the devices: while no unit translates.
     void arm() {
-        ram_->fill({memory_base}, page, own_byte);
-        for (const auto& edu : edus_) EXPECT_TRUE(edu->dma_in({memory_base}, page));
-        ram_->fill({memory_base}, page, 0);
+        ram_->fill({memory()}, page, own_byte);
+        for (const auto& edu : edus_) EXPECT_TRUE(edu->dma_in({memory()}, page));
+        ram_->fill({memory()}, page, 0);
     }
+
+    // Where memory that is free for tests begins.
+    std::uint64_t memory() const { return link_->machine().ram.front().base.value + memory_offset; }
+    // The word of the configuration for the board's kind of unit.
+    std::string unit_kind() const { return memory() == memory_base ? "vtd" : "armsmmuv3"; }
 
     Result<void> start_service(const std::vector<std::string>& words = {"smmu", "vtd"}) {
         SMMU_TRY(Service started, Service::start(*board_, words));

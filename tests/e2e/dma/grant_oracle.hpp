@@ -16,12 +16,17 @@ namespace smmu::test {
 
 inline constexpr std::uint64_t arena_pages = 24;
 inline constexpr std::uint64_t arena_bytes = arena_pages * page;
-inline constexpr std::uint64_t arena = memory_base;
-inline constexpr std::uint64_t target_window = 0x4000'0000;
 
 class GrantOracle {
 public:
     using Key = unsigned;  // an object, by a number of the test's
+
+    // Where the windows are, and whether units of this kind cannot say "write" without "read".
+    struct Rules {
+        std::uint64_t arena = 0, target_window = 0;
+        bool write_implies_read = false;
+    };
+    explicit GrantOracle(Rules rules) : rules_(rules) {}
 
     struct Reach {
         std::uint64_t memory;
@@ -69,6 +74,7 @@ public:
             if (cell.access == 0) continue;
             result = {cell.memory - i + in_page, result.access | cell.access};
         }
+        if (rules_.write_implies_read && (result.access & SMF_WRITE) != 0) result.access |= SMF_READ;
         return result;
     }
 
@@ -83,10 +89,10 @@ private:
         std::uint64_t first, bytes;
     };
 
-    static std::optional<std::size_t> index(std::uint64_t address) {
-        if (address >= arena && address - arena < arena_bytes) return address - arena;
-        if (address >= target_window && address - target_window < arena_bytes)
-            return arena_bytes + (address - target_window);
+    std::optional<std::size_t> index(std::uint64_t address) const {
+        if (address >= rules_.arena && address - rules_.arena < arena_bytes) return address - rules_.arena;
+        if (address >= rules_.target_window && address - rules_.target_window < arena_bytes)
+            return arena_bytes + (address - rules_.target_window);
         return std::nullopt;
     }
     // Whether the granted bytes of a page lead to one page.
@@ -101,6 +107,7 @@ private:
         return true;
     }
 
+    Rules rules_;
     std::map<Key, Cells> objects_;
     std::map<StreamId, Key> attached_;
     std::vector<Startup> startup_;
