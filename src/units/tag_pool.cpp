@@ -36,6 +36,13 @@ void TagPool::reserve(std::uint16_t tag) {
     if (tag < uses_.size() && uses_[tag] == Use::free) uses_[tag] = Use::predecessor;
 }
 
+bool TagPool::inherit(std::uint16_t tag) {
+    if (!is_reserved(tag)) return false;
+    uses_[tag] = Use::taken;
+    ++in_use_;
+    return true;
+}
+
 bool TagPool::is_reserved(std::uint16_t tag) const {
     return tag < uses_.size() && uses_[tag] == Use::predecessor;
 }

@@ -28,6 +28,8 @@ public:
     // `tag` occurs in what an earlier instance left: not to be given out before
     // forget_predecessors().
     void reserve(std::uint16_t tag);
+    // A reserved tag goes on as one that was taken. False when it is not reserved.
+    bool inherit(std::uint16_t tag);
     bool is_reserved(std::uint16_t tag) const;
     // Everything that was cached when this instance began was forgotten.
     void forget_predecessors();

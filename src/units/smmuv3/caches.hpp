@@ -43,6 +43,10 @@ public:
     Result<void> appeared(std::span<const paging::Map>) override;
     void failed() noexcept override { caches_.failed(); }
 
+    std::uint16_t tag() const { return tag_; }
+    // From now on the space is known by another tag. Nothing is cached under the old one.
+    void rename(std::uint16_t tag) { tag_ = tag; }
+
 private:
     Result<void> invalidate(const memory::Gather& gathered) override;
 

@@ -144,10 +144,37 @@ Result<void> SmmuV3Unit::enable(const Wanted& wanted) noexcept {
     return hardware_.enable(Control::enabled, ControlDone::enabled);
 }
 
+// Stage 2: a space whose streams were all, and alone, under one tag of the predecessor goes on under that tag, so that each
+// of them changes its tables by one store and is never refused. What is cached under the tag until the last of them has
+// changed was granted to the same devices, by the predecessor or now.
+void SmmuV3Unit::inherit_tags(Wanted& wanted) noexcept {
+    if (features().stage == Stage::first) return;
+    std::map<std::uint16_t, std::set<std::uint16_t>> from, to;  // old tags of a new one, new tags of an old one
+    for (const auto& [stream, entry] : wanted) {
+        const StreamEntry old = table_->entry(stream);
+        if (!old.target) continue;
+        from[entry.target->tag].insert(old.target->tag);
+        to[old.target->tag].insert(entry.target->tag);
+    }
+    std::map<std::uint16_t, std::uint16_t> inherited;  // by the tag that is not used then
+    for (const auto& [tag, old] : from)
+        if (tag != refusing_.tag && old.size() == 1 && to[*old.begin()].size() == 1 && tags_.inherit(*old.begin()))
+            inherited.emplace(tag, *old.begin());
+    for (Member& member : members_) {
+        const auto found = inherited.find(member.target.tag);
+        if (found == inherited.end()) continue;
+        tags_.give_back(member.target.tag);
+        member.caches->rename(found->second);
+        member.target.tag = found->second;
+    }
+    for (auto& [stream, entry] : wanted)
+        if (const auto found = inherited.find(entry.target->tag); found != inherited.end()) entry.target->tag = found->second;
+}
+
 // In two halves. Wherever the predecessor was killed, caches may hold tags that no entry names any more. So nothing appears
 // under a new tag before everything was forgotten: caches can hold only tags that this table names then, and those are
 // reserved. Streams that keep a space go on under the old tag meanwhile.
-Result<void> SmmuV3Unit::adopt_in_place(const Wanted& wanted) noexcept {
+Result<void> SmmuV3Unit::adopt_in_place(Wanted& wanted) noexcept {
     const auto bypass = hardware_.registers().read<Bypass>();
     if (!found_bypass_) found_bypass_ = bypass;
     SMMU_CHECK(hardware_.set_bypass(bypass.without(Bypass::update) | Bypass::abort(1)));
@@ -159,6 +186,7 @@ Result<void> SmmuV3Unit::adopt_in_place(const Wanted& wanted) noexcept {
     for (const StreamId stream : others) table_->store(stream, {});
     add_places(wanted);
     SMMU_CHECK(caches_.forget_everything());
+    inherit_tags(wanted);
     for (const auto& [stream, entry] : wanted) SMMU_CHECK(change(stream, entry));
     SMMU_CHECK(events_.start());
     if (features().device_caches) SMMU_CHECK(hardware_.enable(Control::checks_translated, ControlDone::checks_translated));
@@ -178,7 +206,7 @@ Result<void> SmmuV3Unit::finish_take_over() noexcept {
     return {};
 }
 
-Result<void> SmmuV3Unit::carry_out(const Wanted& wanted, TakeOver& result) noexcept {
+Result<void> SmmuV3Unit::carry_out(Wanted& wanted, TakeOver& result) noexcept {
     SMMU_CHECK(hardware_.mask_interrupts());
     if (result.found == Found::own) {
         SMMU_CHECK(adopt_in_place(wanted));
@@ -194,7 +222,7 @@ Result<void> SmmuV3Unit::carry_out(const Wanted& wanted, TakeOver& result) noexc
 Result<TakeOver> SmmuV3Unit::take_over(std::span<const Assignment> assignments) {
     const Instant begun = hardware_.clock().now();
     if (!hardware_.answers()) return fail(ENXIO, fmt::format("{}: nothing answers there any more", name()));
-    SMMU_TRY(const Wanted wanted, wanted_entries(assignments));
+    SMMU_TRY(Wanted wanted, wanted_entries(assignments));
     TakeOver result{.found = look(), .pause = {}, .took = {}};
     SMMU_CHECK(take_spare_frames(wanted));
     // What was adopted stays with the hardware from here on, whatever happens.

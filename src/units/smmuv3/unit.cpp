@@ -129,6 +129,7 @@ Result<StreamTarget> SmmuV3Unit::make_target(PhysAddr root, std::uint16_t tag, m
 Result<std::unique_ptr<AddressSpace>> SmmuV3Unit::create_space(memory::Account& account) {
     SMMU_TRY(const std::uint16_t tag, tags_.take(name()));
     auto caches = std::make_unique<TagCaches>(caches_, tag);
+    TagCaches* const caches_of_space = caches.get();
     auto space = features().stage == Stage::second
                      ? make_space<paging::ArmStage2>(std::move(caches), features(), arena_, account)
                      : make_space<paging::ArmStage1>(std::move(caches), features(), arena_, account);
@@ -136,7 +137,7 @@ Result<std::unique_ptr<AddressSpace>> SmmuV3Unit::create_space(memory::Account& 
         tags_.give_back(tag);
         return pass_on(std::move(space));
     }
-    Member member{space->get(), space->get(), {}, tag, {}};
+    Member member{space->get(), space->get(), caches_of_space, {}, {}};
     auto target = make_target(member.space->root(), tag, member.descriptors, account);
     if (!target) {
         // Nobody has seen the tables, so nothing has to be forgotten.
@@ -155,12 +156,13 @@ Result<void> SmmuV3Unit::retire(std::unique_ptr<AddressSpace> space) noexcept {
     members_.erase(found);
     if (table_ && state_ == UnitState::containing)
         table_->visit([&](StreamId, const StreamEntry& entry) { SMMU_ASSERT(entry.target != ending.target); });
+    const std::uint16_t tag = ending.caches->tag();  // the caches end with the space
     memory::Gather gathered;
     gathered.cover_everything();
     if (ending.descriptors) gathered.retire(std::move(ending.descriptors));
     auto released = ending.space->release(std::move(gathered));
     // Without the flush the tag stays taken for ever: what is cached under it may still be there.
-    if (released) tags_.give_back(ending.tag);
+    if (released) tags_.give_back(tag);
     return released;
 }
 
@@ -197,7 +199,7 @@ Result<void> SmmuV3Unit::change(StreamId stream, const StreamEntry& entry) noexc
     // DMA that was translated by the old tables has to be over, too.
     const Member* const left = old.target ? member_at(*old.target) : nullptr;
     if (left == nullptr || old.target == entry.target) return {};
-    const Command translated[] = {Command::translations_of(left->tag, features())};
+    const Command translated[] = {Command::translations_of(left->caches->tag(), features())};
     return caches_.forget(translated);
 }
 

@@ -53,8 +53,8 @@ private:
     struct Member {
         AddressSpace* handle;  // as containment knows it
         TableSpace* space;
+        TagCaches* caches;  // of the space
         StreamTarget target;
-        std::uint16_t tag = 0;
         memory::Frame descriptors;  // stage 1
     };
     using Wanted = std::map<StreamId, StreamEntry>;
@@ -88,13 +88,14 @@ private:
     void give_spare_frames_back() noexcept;
     Found prepare_table(Found found, const Wanted& wanted) noexcept;
     void add_places(const Wanted& wanted) noexcept;
+    void inherit_tags(Wanted& wanted) noexcept;
     void fill(const Wanted& wanted) noexcept;
     Result<void> close() noexcept;
     Result<void> start_commands() noexcept;
     Result<void> enable(const Wanted& wanted) noexcept;
-    Result<void> adopt_in_place(const Wanted& wanted) noexcept;
+    Result<void> adopt_in_place(Wanted& wanted) noexcept;
     Result<void> finish_take_over() noexcept;
-    Result<void> carry_out(const Wanted& wanted, TakeOver& result) noexcept;
+    Result<void> carry_out(Wanted& wanted, TakeOver& result) noexcept;
 
     bool refuse_everything() noexcept;
 

@@ -29,11 +29,12 @@ inline std::string name_of_board(const testing::TestParamInfo<const char*>& test
     std::ranges::replace(name, '-', '_');
     return name;
 }
+inline auto smmu_boards() { return testing::Values("virt-smmuv3", "virt-smmuv3-s1", "virt-smmuv3-s2"); }
 inline bool has_first_stage_only(const std::string& board) {
-    return board.find("first-stage") != std::string::npos;
+    return board.find("first-stage") != std::string::npos || board.ends_with("-s1");
 }
 
-// Memory that the scenarios use. The upper half of RAM is the service's.
+// Memory that the scenarios use, from the start of RAM. The upper half of RAM is the service's.
 namespace place {
 inline constexpr std::uint64_t startup = 0x2000000;  // configuration lets edu_a use it
 inline constexpr std::uint64_t startup_bytes = 0x10000;
@@ -44,8 +45,9 @@ inline constexpr std::uint64_t foreign_tables = 0x1000000;
 
 class Bench {
 public:
-    static Words startup_words() {
-        return {"allow", "mine", "0x2000000,0x10000", "device", "0000:00:03.0", "mine"};
+    static Words startup_words(std::uint64_t ram = 0) {
+        return {"allow", "mine", fmt::format("{:#x},{:#x}", ram + place::startup, place::startup_bytes), "device",
+                "0000:00:03.0", "mine"};
     }
 
     explicit Bench(const std::string& board_name = "q35-vtd", const Words& more_words = {}) {
@@ -58,14 +60,19 @@ public:
         auto mapped = Ram::map(*tap_);
         SMMU_ASSERT(mapped);
         ram_ = std::make_unique<Ram>(std::move(*mapped));
-        SMMU_ASSERT(tap_->tap(q35::vtd_registers));
-        Words words = startup_words();
+        ram_at_ = tap_->machine().ram.front().base;
+        is_arm_ = ram_at_ == virt::ram;
+        SMMU_ASSERT(tap_->tap(unit_registers()));
+        // In stage 2 a stream changes its tables by way of one in which nothing is mapped.
+        moves_refuse_ = is_arm_ && !has_first_stage_only(board_name);
+        Words words = startup_words(ram_at_.value);
         words.insert(words.end(), more_words.begin(), more_words.end());
-        service_ = std::make_unique<ServiceProcess>(*board_, words);
-        probe_ = std::make_unique<Probe>(*tap_, *ram_, findings_);
+        service_ = std::make_unique<ServiceProcess>(*board_, words, is_arm_ ? "armsmmuv3" : "vtd");
+        probe_ = std::make_unique<Probe>(*tap_, *ram_, findings_, ram_at_);
         probe_->enlist(q35::edu_a);
         probe_->enlist(q35::edu_b);
         watch_usual();
+        if (is_arm_) return;
         referee_ = std::make_unique<vtd::Referee>(vtd::Memory{ram_->at({0}, q35::ram_bytes)},
                                                   vtd::Capability{read64(0x08), read64(0x10)},
                                                   registers());
@@ -97,7 +104,7 @@ public:
             probe_->expect(startup_last, Expect::passes);
             forbid_usual();
             probe_->fire("after " + what);
-            referee_->at_answer(what);
+            if (referee_) referee_->at_answer(what);
         });
     }
     void between_stops(std::function<void()> work) { observer_->between_stops(std::move(work)); }
@@ -109,13 +116,13 @@ public:
         set_phase(what);
         const int result = work();
         const int kept = errno;
-        if (judges_answers_) between_stops([&] { referee_->at_answer(what + " has returned"); });
+        if (judges_answers_ && referee_) between_stops([&] { referee_->at_answer(what + " has returned"); });
         errno = kept;
         return result;
     }
     int map(smmu_object* object, std::uint64_t first, std::uint64_t bytes, unsigned flags) {
         smmu_map_entry entry{};
-        entry.phys = first;
+        entry.phys = ram_at_.value + first;
         entry.len = bytes;
         return call(fmt::format("{} {:#x}+{:#x} flags {}", (flags & 7) != 0 ? "map" : "unmap",
                                 first, bytes, flags),
@@ -128,7 +135,7 @@ public:
 
     std::size_t watch(Function device, std::uint64_t address, Expect read, Expect write) {
         std::size_t index = 0;
-        in_order([&] { index = probe_->watch(device, address, read, write); });
+        in_order([&] { index = probe_->watch(device, ram_at_.value + address, read, write); });
         return index;
     }
     std::size_t watch(Function device, std::uint64_t address, Expect both) {
@@ -150,13 +157,13 @@ public:
         observer_.reset();
         smmu_fini();
         if (search) {
-            write32(0x18, read32(0x1c) & 0x16ffffffu);
+            open_unit();
             probe_->search_devices();
         }
         std::string text;
         std::size_t count = 0;
         constexpr std::size_t most = 12;
-        for (const std::vector<std::string>& list : {findings_, referee_->findings()})
+        for (const std::vector<std::string>& list : {findings_, referee_ ? referee_->findings() : std::vector<std::string>()})
             for (const std::string& finding : list)
                 if (++count <= most) text += "\n  " + finding;
         if (count > most) text += fmt::format("\n  and {} more", count - most);
@@ -187,17 +194,32 @@ public:
     const BoardProcess& board() const { return *board_; }
 
     std::uint32_t read32(std::uint64_t offset) {
-        return static_cast<std::uint32_t>(tap_->read(q35::vtd_registers.first + offset, 4));
+        return static_cast<std::uint32_t>(tap_->read(unit_registers().first + offset, 4));
     }
     std::uint64_t read64(std::uint64_t offset) {
-        return tap_->read(q35::vtd_registers.first + offset, 8);
+        return tap_->read(unit_registers().first + offset, 8);
     }
     void write32(std::uint64_t offset, std::uint32_t value) {
-        tap_->write(q35::vtd_registers.first + offset, 4, value);
+        tap_->write(unit_registers().first + offset, 4, value);
     }
     void write64(std::uint64_t offset, std::uint64_t value) {
-        tap_->write(q35::vtd_registers.first + offset, 8, value);
+        tap_->write(unit_registers().first + offset, 8, value);
     }
+    PhysRange unit_registers() const { return is_arm_ ? virt::smmu_registers : q35::vtd_registers; }
+    // Whether a device that changes its tables is refused for a moment, also what it may reach before and after.
+    bool moves_refuse() const { return moves_refuse_; }
+    // What becomes of the startup mapping while its device moves.
+    void expect_startup(Expect what) {
+        expect(startup_first, what);
+        expect(startup_last, what);
+    }
+    // Off, and everything passes: the test's own doing.
+    void open_unit() {
+        if (!is_arm_) return write32(0x18, read32(0x1c) & 0x16ffffffu);
+        write32(0x44, 1u << 31);  // GBPA: bypass
+        write32(0x20, 0);         // CR0
+    }
+
     vtd::Registers registers() {
         return {read32(0x1c), read32(0x34), read64(0x20), read64(0x90), read64(0x88)};
     }
@@ -207,12 +229,12 @@ public:
 
 private:
     void watch_usual() {
-        startup_first = probe_->watch(q35::edu_a, place::startup, Expect::passes, Expect::passes);
-        startup_last = probe_->watch(q35::edu_a, place::startup + place::startup_bytes - 8,
-                                     Expect::passes, Expect::passes);
+        const std::uint64_t first = ram_at_.value + place::startup;
+        startup_first = probe_->watch(q35::edu_a, first, Expect::passes, Expect::passes);
+        startup_last = probe_->watch(q35::edu_a, first + place::startup_bytes - 8, Expect::passes, Expect::passes);
         const auto forbid = [&](Function device, std::uint64_t iova, std::uint64_t phys) {
-            forbidden.push_back(probe_->watch(device, iova, Expect::closing, Expect::closing));
-            probe_->at(forbidden.back()).phys = {phys};
+            forbidden.push_back(probe_->watch(device, ram_at_.value + iova, Expect::closing, Expect::closing));
+            probe_->at(forbidden.back()).phys = ram_at_ + phys;
         };
         forbid(q35::edu_a, place::startup - 8, place::startup - 8);
         forbid(q35::edu_a, place::startup + place::startup_bytes,
@@ -220,6 +242,9 @@ private:
         forbid(q35::edu_a, place::secret, place::secret);
         forbid(q35::edu_b, place::startup, place::startup);
         forbid(q35::edu_b, place::secret, place::secret);
+    }
+    bool is_translating() {
+        return is_arm_ ? (read32(0x24) & 1) != 0 : (read32(0x1c) & vtd::Referee::translation) != 0;
     }
     void forbid_usual() {
         for (const std::size_t index : forbidden) probe_->expect(index, Expect::refused);
@@ -232,21 +257,20 @@ private:
     }
 
     void at_stop(const link::Stop& stop) {
-        const std::uint64_t offset = stop.address - q35::vtd_registers.first;
+        const std::uint64_t offset = stop.address - unit_registers().first;
         // Reading out refusals opens nothing, comes at any time, and a refusal for each would never
         // end.
-        const bool reads_out = offset == 0x34 || (offset >= 0x220 && offset < 0x230);
+        const bool reads_out = is_arm_ ? offset == 0x100ac || offset == 0x64
+                                       : offset == 0x34 || (offset >= 0x220 && offset < 0x230);
         if (!reads_out) ++stops_;
         if (!reads_out && die_in_ != 0 && --die_in_ == 0) {
             has_died_ = true;
             service_->kill_now();
         }
-        const vtd::Registers now = registers();
         if (std::getenv("SMMU_TEST_TRACE") != nullptr)
-            fmt::print("{} write {}: {:#x} = {:#x}, root address {:#x}\n", phase_, stops_.load(),
-                       offset, stop.value, now.rtaddr);
-        referee_->after_write({offset, stop.bytes, stop.value}, now);
-        if (from_off_ && (now.gsts & vtd::Referee::translation) != 0) forbid_usual();
+            fmt::print("{} write {}: {:#x} = {:#x}\n", phase_, stops_.load(), offset, stop.value);
+        if (referee_) referee_->after_write({offset, stop.bytes, stop.value}, registers());
+        if (from_off_ && is_translating()) forbid_usual();
         if (probing_ && !reads_out)
             probe_->fire(fmt::format("{}, after write {} ({:#x} = {:#x})", phase_, stops_, offset,
                                      stop.value));
@@ -256,9 +280,11 @@ private:
     std::unique_ptr<BoardProcess> board_;
     std::unique_ptr<link::Client> tap_;
     std::unique_ptr<Ram> ram_;
+    PhysAddr ram_at_{};
+    bool is_arm_ = false, moves_refuse_ = false;
     std::unique_ptr<ServiceProcess> service_;
     std::unique_ptr<Probe> probe_;
-    std::unique_ptr<vtd::Referee> referee_;
+    std::unique_ptr<vtd::Referee> referee_;  // of VT-d boards
     std::string phase_ = "start";
     std::atomic<std::size_t> stops_ = 0;
     std::atomic<std::size_t> die_in_ = 0;

@@ -37,16 +37,16 @@ struct Watch {
 
 class Probe {
 public:
-    Probe(link::Client& tap, const Ram& ram, std::vector<std::string>& findings)
-        : tap_(tap), ram_(ram), findings_(findings) {}
+    Probe(link::Client& tap, const Ram& ram, std::vector<std::string>& findings, PhysAddr ram_at)
+        : tap_(tap), ram_(ram), findings_(findings), staging_(ram_at + 0x700000) {}
 
     // Before anything translates: loads the device with the word that it will write.
     void enlist(Function device) {
         auto& engine = engines_[device.stream()];
         engine.edu = std::make_unique<Edu>(tap_, device);
         engine.edu->bus_master(true);
-        ram_.store(staging, poison);
-        engine.edu->dma_in({staging.value}, word_bytes, poison_offset);
+        ram_.store(staging_, poison);
+        engine.edu->dma_in({staging_.value}, word_bytes, poison_offset);
     }
     std::size_t watch(Function device, std::uint64_t address, Expect read, Expect write) {
         watches_.push_back({device, {address}, {address}, {read, false}, {write, false}});
@@ -74,10 +74,10 @@ public:
     void search_devices() {
         for (auto& [stream, engine] : engines_) {
             engine.edu->bus_master(true);
-            ram_.fill(staging, Edu::memory_bytes, 0);
-            engine.edu->dma_out({staging.value}, Edu::memory_bytes);
+            ram_.fill(staging_, Edu::memory_bytes, 0);
+            engine.edu->dma_out({staging_.value}, Edu::memory_bytes);
             for (const auto& [slot, what] : engine.slots)
-                if (ram_.load<std::uint64_t>(staging + slot) == secret(slot)) complain(what);
+                if (ram_.load<std::uint64_t>(staging_ + slot) == secret(slot)) complain(what);
             engine.slots.clear();
         }
     }
@@ -87,7 +87,6 @@ private:
     static constexpr std::uint64_t poison = 0x1bad1bad1bad1badull;
     static constexpr std::uint64_t poison_offset = Edu::memory_bytes - word_bytes;
     static constexpr std::uint64_t first_slot = 16;  // below: where allowed reads go
-    static constexpr PhysAddr staging{0x700000};
 
     struct Engine {
         std::unique_ptr<Edu> edu;
@@ -150,6 +149,7 @@ private:
     link::Client& tap_;
     const Ram& ram_;
     std::vector<std::string>& findings_;
+    const PhysAddr staging_;
     std::map<StreamId, Engine> engines_;
     std::vector<Watch> watches_;
     std::size_t fired_ = 0;

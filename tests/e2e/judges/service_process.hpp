@@ -23,8 +23,8 @@ public:
         std::chrono::seconds(60);  // sanitizers, probes at every write
 
     // `words` are configuration words besides platform, socket and kind of unit.
-    ServiceProcess(const BoardProcess& board, std::vector<std::string> words)
-        : directory_(board.directory()), words_(std::move(words)) {
+    ServiceProcess(const BoardProcess& board, std::vector<std::string> words, std::string kind = "vtd")
+        : directory_(board.directory()), words_(std::move(words)), kind_(std::move(kind)) {
         setenv("SMMUMAN_SOCKET", socket().c_str(), 1);
         setenv("SMMU_BOARD_DIR", directory_.c_str(), 1);  // its socket is board.sock there
     }
@@ -53,7 +53,7 @@ public:
     // Starts an instance and does not wait.
     void launch() {
         unlink(socket().c_str());
-        std::vector<std::string> line = {SMMU_BINARY_DIR "/bin/smmuman", "smmu", "vtd"};
+        std::vector<std::string> line = {SMMU_BINARY_DIR "/bin/smmuman", "smmu", kind_};
         line.insert(line.end(), words_.begin(), words_.end());
         line.insert(line.end(), {"platform", "board", "board", "socket", socket(), "foreground"});
         std::vector<char*> pointers;
@@ -122,6 +122,7 @@ private:
 
     std::string directory_;
     std::vector<std::string> words_;
+    std::string kind_;
     mutable std::mutex mutex_;
     pid_t pid_ = 0;
     std::optional<int> status_;

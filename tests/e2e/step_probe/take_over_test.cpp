@@ -9,14 +9,10 @@ namespace {
 
 class TakeOver : public testing::TestWithParam<const char*> {
 protected:
-    void expect_startup(Expect what) {
-        bench.probe().expect(bench.startup_first, what);
-        bench.probe().expect(bench.startup_last, what);
-    }
     // Units with first-stage tables only cannot leave legacy mode while they translate (no ESRTPS):
     // the service must say that it does not contain, and leave them as found.
     void take_over_foreign() {
-        expect_startup(Expect::either);
+        bench.expect_startup(Expect::either);
         bench.begin();
         if (!has_first_stage_only(GetParam())) {
             EXPECT_TRUE(bench.start());
@@ -57,7 +53,7 @@ TEST_P(TakeOver, FromForeignTablesAndQueue) {
 // Some units cannot switch such a queue off: then the service must not say that it contains.
 TEST_P(TakeOver, FromForeignQueueNeverUsed) {
     set_up_foreign(bench, 0, ForeignQueue::never_used);
-    expect_startup(Expect::either);
+    bench.expect_startup(Expect::either);
     bench.begin();
     if (bench.service().start()) {
         bench.settle("start");
@@ -98,6 +94,80 @@ TEST_P(TakeOver, OwnStructuresWithAClientsGrants) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Boards, TakeOver, vtd_boards(), name_of_board);
+
+// An SMMU that is off, or translates for somebody else, is closed as a whole before it gets its tables: what is granted is
+// refused meanwhile. Nothing else passes from the moment it is closed.
+class SmmuTakeOver : public testing::TestWithParam<const char*> {
+protected:
+    Bench bench{GetParam()};
+};
+
+TEST_P(SmmuTakeOver, FromOff) {
+    bench.expect_startup(Expect::either);
+    bench.begin();
+    EXPECT_TRUE(bench.start());
+    EXPECT_GT(bench.stops(), 5u);
+    EXPECT_EQ(bench.verdict(), "");
+}
+
+// Somebody else's table: every entry lets everything pass.
+TEST_P(SmmuTakeOver, FromForeignTable) {
+    const PhysAddr table = bench.tap().machine().ram.front().base + place::foreign_tables;
+    for (std::uint64_t stream = 0; stream < 256; ++stream) bench.ram().store<std::uint64_t>(table + stream * 64, 0x9);
+    bench.write64(0x80, table.value);
+    bench.write32(0x88, 8);
+    bench.write32(0x20, 1);
+    bench.set_from_off(false);
+    bench.expect_startup(Expect::either);
+    bench.begin();
+    EXPECT_TRUE(bench.start());
+    EXPECT_EQ(bench.verdict(), "");
+}
+
+TEST_P(SmmuTakeOver, OwnTableAfterKill) {
+    bench.expect_startup(Expect::either);
+    bench.begin();
+    ASSERT_TRUE(bench.start()) << bench.verdict();
+    bench.service().kill_now();
+    bench.fire("without a service");
+    bench.expect_startup(Expect::passes);
+    EXPECT_TRUE(bench.start("start after kill"));
+    EXPECT_EQ(bench.verdict(), "");
+}
+
+TEST_P(SmmuTakeOver, OwnTableWithAClientsGrants) {
+    bench.expect_startup(Expect::either);
+    bench.begin();
+    ASSERT_TRUE(bench.start()) << bench.verdict();
+    ASSERT_TRUE(bench.connect_client());
+    smmu_object* const object = smmu_obj_create(SOCF_NONE);
+    EXPECT_EQ(bench.map(object, place::granted, 0x200000, SMF_READ | SMF_WRITE), 0);
+    EXPECT_EQ(bench.attach(object, 4), 0);
+    const std::size_t granted = bench.watch(q35::edu_b, place::granted, Expect::passes);
+    bench.fire("attached");
+    bench.service().kill_now();
+    bench.fire("without a service");
+    bench.expect(granted, Expect::closing);
+    bench.expect_startup(Expect::passes);
+    EXPECT_TRUE(bench.start("start after kill"));
+    bench.expect(granted, Expect::refused);
+    bench.fire("trimmed");
+    EXPECT_EQ(bench.verdict(), "");
+}
+
+INSTANTIATE_TEST_SUITE_P(Boards, SmmuTakeOver, smmu_boards(), name_of_board);
+
+// The judges see an SMMU that is open, too.
+TEST_P(SmmuTakeOver, TheJudgesSeeItOpened) {
+    bench.expect_startup(Expect::either);
+    bench.begin();
+    ASSERT_TRUE(bench.start()) << bench.verdict();
+    bench.between_stops([&] {
+        bench.open_unit();
+        bench.probe().fire("opened");
+    });
+    EXPECT_NE(bench.verdict().find("opened: 00:04 read 0x42000000 passed"), std::string::npos);
+}
 
 class Exit : public testing::TestWithParam<bool> {};
 
