@@ -15,9 +15,7 @@ void SmmuV3Unit::hard_stop() noexcept {
 // Off, with DMA of a unit that is off aborted: that comes first, or turning it off would open everything.
 bool SmmuV3Unit::refuse_everything() noexcept {
     if (!hardware_.answers()) return false;
-    const auto bypass = hardware_.registers().read<Bypass>();
-    if (!found_bypass_) found_bypass_ = bypass;
-    if (!hardware_.set_bypass(bypass.without(Bypass::update) | Bypass::abort(1))) return false;
+    if (!abort_when_off()) return false;
     return !hardware_.is_enabled() || hardware_.disable(Control::enabled, ControlDone::enabled).has_value();
 }
 

@@ -111,11 +111,16 @@ void SmmuV3Unit::fill(const Wanted& wanted) noexcept {
     for (const auto& [stream, entry] : wanted) table_->store(stream, entry);
 }
 
-// Everything is aborted from here on, by the unit being off.
-Result<void> SmmuV3Unit::close() noexcept {
+// Whenever the unit is off from here on, it aborts everything.
+Result<void> SmmuV3Unit::abort_when_off() noexcept {
     const auto bypass = hardware_.registers().read<Bypass>();
     if (!found_bypass_) found_bypass_ = bypass;
-    SMMU_CHECK(hardware_.set_bypass(bypass.without(Bypass::update) | Bypass::abort(1)));
+    return hardware_.set_bypass(bypass.without(Bypass::update) | Bypass::abort(1));
+}
+
+// Everything is aborted from here on, by the unit being off.
+Result<void> SmmuV3Unit::close() noexcept {
+    SMMU_CHECK(abort_when_off());
     if (hardware_.is_enabled()) SMMU_CHECK(hardware_.disable(Control::enabled, ControlDone::enabled));
     return {};
 }
@@ -175,9 +180,7 @@ void SmmuV3Unit::inherit_tags(Wanted& wanted) noexcept {
 // under a new tag before everything was forgotten: caches can hold only tags that this table names then, and those are
 // reserved. Streams that keep a space go on under the old tag meanwhile.
 Result<void> SmmuV3Unit::adopt_in_place(Wanted& wanted) noexcept {
-    const auto bypass = hardware_.registers().read<Bypass>();
-    if (!found_bypass_) found_bypass_ = bypass;
-    SMMU_CHECK(hardware_.set_bypass(bypass.without(Bypass::update) | Bypass::abort(1)));
+    SMMU_CHECK(abort_when_off());
     SMMU_CHECK(start_commands());
     std::vector<StreamId> others;
     table_->visit([&](StreamId stream, const StreamEntry&) {
@@ -212,10 +215,16 @@ Result<void> SmmuV3Unit::carry_out(Wanted& wanted, TakeOver& result) noexcept {
         SMMU_CHECK(adopt_in_place(wanted));
         return finish_take_over();
     }
+    // A unit that is off and carries what must go on gets its tables first, and is then enabled in one step. Any other
+    // refuses at once.
+    const bool goes_on = result.found == Found::off && std::ranges::any_of(wanted, [&](const auto& known) {
+        return known.second != refusing();
+    });
     const Instant closed = hardware_.clock().now();
-    SMMU_CHECK(close());
+    if (!goes_on) SMMU_CHECK(close());
     SMMU_CHECK(enable(wanted));
     if (result.found == Found::foreign) result.pause = hardware_.clock().now() - closed;
+    SMMU_CHECK(abort_when_off());
     return finish_take_over();
 }
 

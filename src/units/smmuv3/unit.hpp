@@ -90,6 +90,7 @@ private:
     void add_places(const Wanted& wanted) noexcept;
     void inherit_tags(Wanted& wanted) noexcept;
     void fill(const Wanted& wanted) noexcept;
+    Result<void> abort_when_off() noexcept;
     Result<void> close() noexcept;
     Result<void> start_commands() noexcept;
     Result<void> enable(const Wanted& wanted) noexcept;

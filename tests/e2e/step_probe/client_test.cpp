@@ -15,7 +15,6 @@ constexpr std::uint64_t large = 0x200000;
 class Client : public testing::TestWithParam<const char*> {
 protected:
     void SetUp() override {
-        if (is_smmu()) bench.expect_startup(Expect::either);  // a take-over from off closes it first
         bench.begin();
         ASSERT_TRUE(bench.start()) << bench.verdict();
         ASSERT_TRUE(bench.connect_client());
@@ -26,7 +25,6 @@ protected:
         bench.fire("at the end");
         EXPECT_EQ(bench.verdict(), "");
     }
-    static bool is_smmu() { return std::string(GetParam()).find("smmu") != std::string::npos; }
     // edu_b attached, with `bytes` granted.
     void attach_with(std::uint64_t bytes) {
         ASSERT_EQ(bench.map(object, place::granted, bytes, both_ways), 0);

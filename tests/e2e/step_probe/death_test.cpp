@@ -35,7 +35,7 @@ std::size_t writes_of_a_start(const char* board) {
 }
 
 TEST(DeathAtAWrite, OfAStart) {
-    for (const char* const board : {"q35-vtd", "q35-vtd-cm", "q35-vtd-scalable", "q35-vtd-first-stage-cm"}) {
+    for (const char* const board : {"q35-vtd", "q35-vtd-cm", "q35-vtd-scalable", "q35-vtd-first-stage-cm", "virt-smmuv3", "virt-smmuv3-s1"}) {
         const std::size_t count = writes_of_a_start(board);
         printf("%s: %zu writes\n", board, count);
         ASSERT_GT(count, 5u);
@@ -55,11 +55,11 @@ TEST(DeathAtAWrite, OfAStart) {
 }
 
 // Dies while it takes over what its killed predecessor left.
-TEST(DeathAtAWrite, OfARestart) {
+void die_in_restarts_of(const char* board) {
     std::size_t count = 1;
     for (std::size_t k = 1; k <= count; k += stride(count)) {
-        SCOPED_TRACE(fmt::format("write {} of {}", k, count));
-        Bench bench;
+        SCOPED_TRACE(fmt::format("{}, write {} of {}", board, k, count));
+        Bench bench(board);
         bench.begin();
         ASSERT_TRUE(bench.start()) << bench.verdict();
         bench.service().kill_now();
@@ -68,7 +68,7 @@ TEST(DeathAtAWrite, OfARestart) {
         if (k == 1) {
             bench.start("restart");
             count = bench.stops() - before;
-            printf("%zu writes\n", count);
+            printf("%s: %zu writes\n", board, count);
         } else {
             bench.service().launch();
             ASSERT_TRUE(bench.service().wait_for_end(ServiceProcess::patience));
@@ -80,10 +80,14 @@ TEST(DeathAtAWrite, OfARestart) {
     }
 }
 
-TEST(DeathAtAWrite, OfAClientsCalls) {
+TEST(DeathAtAWrite, OfARestart) {
+    for (const char* const board : {"q35-vtd", "virt-smmuv3", "virt-smmuv3-s1"}) die_in_restarts_of(board);
+}
+
+void die_in_calls_on(const char* board) {
     std::size_t count = 0;
     {
-        Bench bench;
+        Bench bench(board);
         bench.begin();
         ASSERT_TRUE(bench.start()) << bench.verdict();
         ASSERT_TRUE(bench.connect_client());
@@ -92,11 +96,11 @@ TEST(DeathAtAWrite, OfAClientsCalls) {
         count = bench.stops() - before;
         EXPECT_EQ(bench.verdict(), "");
     }
-    printf("%zu writes\n", count);
+    printf("%s: %zu writes\n", board, count);
     ASSERT_GE(count, 4u);
     for (std::size_t k = 1; k <= count; k += stride(count)) {
-        SCOPED_TRACE(fmt::format("write {} of {}", k, count));
-        Bench bench;
+        SCOPED_TRACE(fmt::format("{}, write {} of {}", board, k, count));
+        Bench bench(board);
         bench.begin();
         ASSERT_TRUE(bench.start()) << bench.verdict();
         ASSERT_TRUE(bench.connect_client());
@@ -119,6 +123,10 @@ TEST(DeathAtAWrite, OfAClientsCalls) {
         bench.fire("restarted");
         EXPECT_EQ(bench.verdict(), "");
     }
+}
+
+TEST(DeathAtAWrite, OfAClientsCalls) {
+    for (const char* const board : {"q35-vtd", "virt-smmuv3", "virt-smmuv3-s1"}) die_in_calls_on(board);
 }
 
 }  // namespace
