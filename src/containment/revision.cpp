@@ -73,7 +73,9 @@ public:
 
     // EBUSY when a client would lose or gain something.
     Result<void> check(Containment::Gone gone) const;
-    // Lets go of what has vanished: it refuses, and is in no object.
+    // Streams of what has vanished refuse, whatever becomes of the rest.
+    Result<void> close_vanished() noexcept;
+    // Lets go of what has vanished: it is in no object any more.
     Result<void> let_go() noexcept;
     // Makes every space and every place in the units' tables. Nothing opens, and on an error nothing is left of it.
     Result<void> prepare();
@@ -96,8 +98,11 @@ private:
     bool is_gone(DeviceIndex index) const { return next_.device(index).gone; }
     std::vector<DeviceIndex> vanished() const;
     std::optional<std::string> difference_of(GroupId group) const;
+    std::vector<DeviceIndex> leaving() const;
     std::optional<std::string> newly_protected(const PhysRange& memory) const;
-    Result<void> check_protection() const;
+    std::optional<std::string> guarded(const PhysRange& memory, std::optional<ClientId> reader, bool memory_is_new) const;
+    Result<void> check_grants() const;
+    Result<void> check_extras() const;
     Result<void> prepare_spaces(GroupId group);
     void give_up() noexcept;
     bool moves(GroupId group) const;
@@ -156,34 +161,59 @@ std::optional<std::string> Revision::newly_protected(const PhysRange& memory) co
         const auto before = std::ranges::find(state_.machine.protected_memory, part.range, &topology::Protected::range);
         if (before == state_.machine.protected_memory.end() && part.range.overlaps(memory)) return part.what;
     }
+    return std::nullopt;
+}
+
+// Whose registers there are from now on: of a device that the host drives, or that another client than `reader` has. What
+// was so before is nothing new, unless the memory is.
+std::optional<std::string> Revision::guarded(const PhysRange& memory, std::optional<ClientId> reader, bool memory_is_new) const {
     for (std::size_t i = 0; i < next_.devices.size(); ++i) {
         const Device& device = next_.devices[i];
-        const bool was_host = i < state_.machine.devices.size() && state_.machine.devices[i].host;
-        if (!device.host || was_host) continue;
-        for (const PhysRange& registers : device.registers)
-            if (registers.overlaps(memory)) return "registers of " + to_string(device.id);
+        const Device* before = i < state_.machine.devices.size() ? &state_.machine.devices[i] : nullptr;
+        const auto object = before != nullptr ? state_.groups.claimed_by(before->group) : std::nullopt;
+        const bool is_anothers = object && state_.find(*object)->client != reader;
+        if (device.gone || (!device.host && !is_anothers)) continue;
+        const bool was_guarded = before != nullptr && (before->host || is_anothers);
+        for (const PhysRange& registers : device.registers) {
+            if (!registers.overlaps(memory)) continue;
+            const bool is_old = was_guarded && std::ranges::find(before->registers, registers) != before->registers.end();
+            if (memory_is_new || !is_old) return "registers of " + to_string(device.id);
+        }
     }
     return std::nullopt;
 }
 
-Result<void> Revision::check_protection() const {
+Result<void> Revision::check_grants() const {
     for (const auto& [id, object] : state_.objects)
         for (const auto& piece : object.grants) {
-            const PhysRange memory{piece.value.physical, piece.value.physical + (piece.range.last - piece.range.first)};
-            if (const auto what = newly_protected(memory.rounded_out(object.granule_log2)))
+            const PhysRange memory =
+                PhysRange{piece.value.physical, piece.value.physical + (piece.range.last - piece.range.first)}.rounded_out(
+                    object.granule_log2);
+            auto what = newly_protected(memory);
+            if (!what) what = guarded(memory, object.client, false);
+            if (what)
                 return fail(EBUSY, fmt::format("nothing has changed: {} would become protected, and {} has granted it", *what,
                                                state_.owner_text(id)));
         }
-    for (std::size_t g = 0; g < state_.groups.count(); ++g) {
+    return {};
+}
+
+// What devices reach from the start, whoever has them.
+Result<void> Revision::check_extras() const {
+    for (std::size_t g = 0; g < groups_.count(); ++g) {
         const GroupId group{std::uint32_t(g)};
-        const auto owner = state_.groups.claimed_by(group);
-        if (!owner) continue;
-        for (const topology::Grant& extra : state_.groups.of(group).extras)
-            if (const auto what = newly_protected(extra.range))
-                return fail(EBUSY, fmt::format("nothing has changed: {} would become protected, and {} reaches it from the start, "
-                                               "which belongs to {}", *what,
-                                               state_.device_text(state_.groups.of(group).devices.front()),
-                                               state_.owner_text(*owner)));
+        const auto owner = g < state_.groups.count() ? state_.groups.claimed_by(group) : std::nullopt;
+        const auto reader = owner ? std::optional(state_.find(*owner)->client) : std::nullopt;
+        for (const topology::Grant& extra : groups_.of(group).extras) {
+            const bool is_new = g >= state_.groups.count() ||
+                                std::ranges::find(state_.groups.of(group).extras, extra.range, &topology::Grant::range) ==
+                                    state_.groups.of(group).extras.end();
+            auto what = owner ? newly_protected(extra.range) : std::nullopt;  // of others it is cut out
+            if (!what) what = guarded(extra.range, reader, is_new);
+            if (what)
+                return fail(EBUSY, fmt::format("nothing has changed: {} would be in reach of {} from the start", *what,
+                                               to_string(next_.device(groups_.of(group).devices.front()).id)));
+        }
     }
     return {};
 }
@@ -202,12 +232,41 @@ Result<void> Revision::check(Containment::Gone gone) const {
                                            state_.device_text(state_.groups.of(group).devices.front()),
                                            state_.owner_text(*owner)));
     }
-    return check_protection();
+    SMMU_CHECK(check_grants());
+    return check_extras();
+}
+
+// Before anything can be refused: what is plugged in there next has the same streams.
+Result<void> Revision::close_vanished() noexcept {
+    Result<void> result;
+    for (const DeviceIndex index : vanished())
+        for (const topology::Stream& stream : state_.device(index).streams) {
+            const bool is_shared = std::ranges::any_of(next_.devices, [&](const Device& other) {
+                return !other.gone && std::ranges::find(other.streams, stream) != other.streams.end();
+            });
+            if (is_shared || !has_driver(stream.unit)) continue;
+            auto blocked = state_.driver(stream.unit)->block(stream.id, units::Recording::on);
+            if (result && !blocked) result = std::move(blocked);
+        }
+    return result;
+}
+
+// What has vanished, and the rest of its group where their tables were made for memory that was the vanished one's.
+std::vector<DeviceIndex> Revision::leaving() const {
+    std::vector<DeviceIndex> result = vanished();
+    for (const DeviceIndex index : vanished()) {
+        const GroupState& group = state_.groups.of(state_.device(index).group);
+        const bool had_own = std::ranges::any_of(state_.device(index).grants, &topology::Grant::honoured);
+        if (!had_own) continue;
+        for (const DeviceIndex mate : group.devices)
+            if (std::ranges::find(result, mate) == result.end()) result.push_back(mate);
+    }
+    return result;
 }
 
 Result<void> Revision::let_go() noexcept {
     Result<void> result;
-    for (const DeviceIndex index : vanished()) {
+    for (const DeviceIndex index : leaving()) {
         const auto object = state_.groups.device(index).object;
         if (!object) continue;
         const Client& owner = *state_.clients.find(state_.find(*object)->client);
@@ -312,6 +371,7 @@ Result<void> Revision::commit() noexcept {
 Result<void> replace_topology(State& state, Topology next, Containment::Gone gone) {
     SMMU_CHECK(check_units(state.machine, next));
     Revision revision(state, std::move(next));
+    if (gone == Containment::Gone::let_go) SMMU_CHECK(revision.close_vanished());
     SMMU_CHECK(revision.check(gone));
     SMMU_CHECK(revision.let_go());
     SMMU_CHECK(revision.prepare());

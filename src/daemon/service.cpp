@@ -227,7 +227,20 @@ std::optional<std::string> Service::follow_devices() {
     return said;
 }
 
+// Another function in the place of a known one has its address and streams, and nothing else of it.
+Result<void> Service::forget_replaced() {
+    if (rescan_->replaced().empty()) return {};
+    std::erase_if(machine_.pci.functions, [&](const topology::PciFunction& function) {
+        return std::ranges::find(rescan_->replaced(), function.address) != rescan_->replaced().end();
+    });
+    return containment_->replace_topology(machine_.survey(configuration_), containment::Containment::Gone::let_go);
+}
+
 std::optional<std::string> Service::take_in_devices() {
+    const auto cannot = [&](const std::string& why) {
+        return unfollowed_ = "PCI functions came or went, which cannot be followed now: " + why;
+    };
+    if (const auto forgotten = forget_replaced(); !forgotten) return cannot(forgotten.error().text);
     if (const auto looked = machine_.look_at_pci_again(); !looked) return unfollowed_ = looked.error().text;
     const auto count = [](const topology::Topology& topology) {
         return std::ranges::count(topology.devices, false, &topology::Device::gone);
@@ -235,8 +248,7 @@ std::optional<std::string> Service::take_in_devices() {
     const auto before = count(containment_->topology());
     const auto replaced =
         containment_->replace_topology(machine_.survey(configuration_), containment::Containment::Gone::let_go);
-    if (!replaced)
-        return unfollowed_ = "PCI functions came or went, which cannot be followed now: " + replaced.error().text;
+    if (!replaced) return cannot(replaced.error().text);
     machine_.topology = containment_->topology();
     return fmt::format("PCI functions came or went: {} devices before, {} now", before, count(machine_.topology));
 }

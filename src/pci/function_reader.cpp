@@ -172,4 +172,8 @@ std::optional<FunctionFacts> read_function(platform::PciConfig& config,
     return facts;
 }
 
+bool is_itself(platform::PciConfig& config, const topology::PciFunction& function) {
+    return config.read32(function_at(function.address), offset::id) == id_of(function);
+}
+
 }  // namespace smmu::pci

@@ -40,4 +40,11 @@ std::optional<FunctionFacts> read_function(platform::PciConfig& config,
 // function has, in one trip.
 void read_back(platform::PciConfig& config, std::span<topology::PciFunction> functions);
 
+// What the function's first register says.
+constexpr std::uint32_t id_of(const topology::PciFunction& function) {
+    return std::uint32_t{function.device} << 16 | function.vendor;
+}
+// Whether the function that was read there answers still, and not another one in its place.
+bool is_itself(platform::PciConfig& config, const topology::PciFunction& function);
+
 }  // namespace smmu::pci

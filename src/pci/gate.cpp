@@ -83,12 +83,12 @@ std::vector<std::string> put_gate_back(platform::PciConfig& config, const PciTre
     std::vector<PciFunction> now = tree.functions;
     read_back(config, now);
     const auto holds = [](const PciFunction& was, const PciFunction& is) {
-        return (was.access_control.enabled & ~is.access_control.enabled) == 0 && was.ats.enabled == is.ats.enabled &&
+        return was.access_control.enabled == is.access_control.enabled && was.ats.enabled == is.ats.enabled &&
                was.page_request.enabled == is.page_request.enabled && was.pasid.enabled == is.pasid.enabled;
     };
     std::vector<std::string> changes;
     for (std::size_t i = 0; i < now.size(); ++i) {
-        if (holds(tree.functions[i], now[i]) || config.read32(function_at(now[i].address), offset::id) == absent) continue;
+        if (holds(tree.functions[i], now[i]) || !is_itself(config, now[i])) continue;
         set_access_control(config, now[i]);
         stop_translation_services(config, now[i]);
         read_back(config, std::span(&now[i], 1));

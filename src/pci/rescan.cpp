@@ -5,6 +5,7 @@
 #include <set>
 
 #include "pci/config_space.hpp"
+#include "pci/function_reader.hpp"
 
 namespace smmu::pci {
 namespace {
@@ -21,6 +22,7 @@ Rescan::Rescan(platform::PciConfig& config, std::vector<platform::EcamWindow> wi
 }
 
 bool Rescan::look(const topology::PciTree& tree) {
+    replaced_.clear();
     const bool gone = any_gone(tree), renumbered = any_renumbered(tree);
     return any_new(tree) || gone || renumbered;
 }
@@ -33,13 +35,15 @@ bool Rescan::any_gone(const topology::PciTree& tree) {
     bool gone = false;
     for (std::size_t i = 0; i < ids.size(); ++i) {
         const topology::PciAddress& address = tree.functions[i].address;
-        if (ids[i] != absent)
+        if (ids[i] == id_of(tree.functions[i]))
             silent_.erase(address);
+        else if (ids[i] != absent)
+            replaced_.push_back(address);
         else if (++silent_[address] >= silent_looks)
             gone = true;
     }
     if (gone) silent_.clear();
-    return gone;
+    return gone || !replaced_.empty();
 }
 
 bool Rescan::any_renumbered(const topology::PciTree& tree) {

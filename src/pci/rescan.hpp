@@ -27,6 +27,8 @@ public:
     // whether new functions answer on the buses in use and on the next few others. Reads only. True when the tree is no
     // longer what there is.
     bool look(const topology::PciTree& tree);
+    // Where the last look found another function than the known one: that one is gone, and this one is new.
+    const std::vector<topology::PciAddress>& replaced() const { return replaced_; }
 
 private:
     struct Bus {
@@ -44,6 +46,7 @@ private:
     std::size_t next_bus_ = 0;
     std::map<topology::PciAddress, unsigned> silent_;  // looks in a row
     std::map<topology::PciAddress, std::uint32_t> bus_numbers_;
+    std::vector<topology::PciAddress> replaced_;
 };
 
 }  // namespace smmu::pci

@@ -139,6 +139,60 @@ TEST_F(Revisions, WhenOneOfAGroupVanishesTheOthersGoOn) {
     EXPECT_TRUE(reaches(0, 17, 0x90000)) << "the stream belongs to the one that is left, too";
 }
 
+// Tables made for a group as it was hold what only the vanished one may reach.
+TEST_F(Revisions, WhatWasTheVanishedOnesAloneIsNobodysInItsGroup) {
+    device(2, 0).grants.push_back({Grant::Kind::startup, phys(0x98000, page), read_write, true, {}});
+    ASSERT_TRUE(replace());
+    const ClientId owner = client(7);
+    const ObjectId mine = object(owner);
+    for (const PciQuery& query : {alone, twin, other_twin}) ASSERT_EQ(add(owner, mine, query), 0);
+    ASSERT_EQ(grant(owner, mine, 0x90000, page), 0);
+    ASSERT_TRUE(reaches(0, 17, 0x98000));
+    take_out(2, 0);
+    ASSERT_TRUE(replace(Gone::let_go));
+    for (const std::uint32_t stream : {16u, 17u}) EXPECT_FALSE(reaches(0, stream, 0x98000));
+    EXPECT_FALSE(reaches(0, 16, 0x90000));
+    EXPECT_TRUE(reaches(0, 8, 0x90000));
+    EXPECT_EQ(add(owner, mine, other_twin), 0) << "the one that is left can be had again";
+    EXPECT_TRUE(reaches(0, 17, 0x90000));
+    EXPECT_FALSE(reaches(0, 17, 0x98000));
+    service->disconnect(owner);
+    EXPECT_FALSE(reaches(0, 17, 0x90000));
+}
+
+TEST_F(Revisions, AVanishedDeviceRefusesThoughTheRestCannotBeFollowed) {
+    const ClientId owner = client(7), other = client(8);
+    const ObjectId mine = object(owner), theirs = object(other);
+    ASSERT_EQ(add(owner, mine, alone), 0);
+    ASSERT_EQ(grant(owner, mine, 0x90000, page), 0);
+    ASSERT_EQ(add(other, theirs, twin), 0);
+    device(2, 0).streams.push_back({UnitId{0}, StreamId{18}, {}});
+    take_out(1);
+    EXPECT_FALSE(replace(Gone::let_go));
+    EXPECT_FALSE(reaches(0, 8, 0x90000));
+}
+
+TEST_F(Revisions, RegistersOfADeviceThatSomebodyHasComeIntoNobodysReach) {
+    topology::Topology machine_now = small_machine();
+    machine_now.devices[0].registers = {phys(0xc0000, page)};
+    build(machine_now);
+    next = machine_now;
+    const ClientId owner = client(7), other = client(8);
+    ASSERT_EQ(add(owner, object(owner), alone), 0);
+    const ObjectId theirs = object(other);
+    ASSERT_EQ(grant(other, theirs, 0x90000, page), 0);
+    give_startup(3, 0xc0000);
+    const auto opened = replace();
+    ASSERT_FALSE(opened);
+    EXPECT_EQ(opened.error().code, EBUSY);
+    EXPECT_FALSE(reaches(0, 24, 0xc0000));
+    next = machine_now;
+    device(1).registers = {phys(0x90000, page)};
+    EXPECT_FALSE(replace()) << "they moved to memory that somebody else has granted";
+    device(1).registers = {phys(0xa8000, page)};
+    EXPECT_TRUE(replace());
+}
+
 TEST_F(Revisions, NothingBecomesProtectedThatSomebodyHasGranted) {
     const ClientId owner = client(7);
     const ObjectId mine = object(owner);

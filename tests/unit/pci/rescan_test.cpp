@@ -67,6 +67,19 @@ TEST_F(Rescanning, AFunctionThatOnlyResetIsNotGone) {
     }
 }
 
+TEST_F(Rescanning, AnotherFunctionInTheSamePlaceIsNotTheKnownOne) {
+    config.add({0, 0, 1, 0});
+    auto& card = config.add({0, 0, 2, 0});
+    const PciTree known = tree();
+    Rescan rescan(config, windows);
+    EXPECT_FALSE(rescan.look(known));
+    card.set16(2, 0x4242);
+    EXPECT_TRUE(rescan.look(known));
+    EXPECT_EQ(rescan.replaced(), (std::vector<topology::PciAddress>{{0, 0, 2, 0}}));
+    EXPECT_FALSE(rescan.look(tree()));
+    EXPECT_TRUE(rescan.replaced().empty());
+}
+
 void chain(FakeConfig::Function& function, std::uint8_t next) {
     FakeConfig::make_express(function, 0);
     function.extended(0x0e, 0x100, 0);
@@ -103,6 +116,9 @@ TEST_F(Rescanning, AGateThatSomebodyOpenedIsPutBack) {
     ASSERT_EQ(changes.size(), 1u);
     EXPECT_NE(changes.front().find("0000:00:01.0"), std::string::npos);
     EXPECT_NE(changes.front().find("put back"), std::string::npos);
+    EXPECT_TRUE(put_gate_back(config, known).empty());
+    port.set16(0x106, std::uint16_t(port.get32(0x104) >> 16 | 0x20));  // a bit more than was set
+    EXPECT_EQ(put_gate_back(config, known).size(), 1u);
     EXPECT_TRUE(put_gate_back(config, known).empty());
     port.set16(0x106, 0);
     port.access_control_kept = 0;
