@@ -328,8 +328,16 @@ public:
         return dma(memory_address + offset, destination.value, bytes, 3);
     }
 
-    // Sends the device's interrupt message, if its MSI capability is set up; a DMA write like any
-    // other.
+    // The device's interrupt message from now on: four bytes, written at `address`.
+    void set_message(Iova address, std::uint32_t data) {
+        constexpr std::uint16_t capability = 0x40, enabled = 1;
+        const PhysAddr at = config_space(client_, function_) + capability;
+        client_.write(at + 4, 4, address.value & 0xffffffff);
+        client_.write(at + 8, 4, address.value >> 32);
+        client_.write(at + 12, 4, data);
+        config_write16(capability + 2, enabled);
+    }
+    // Sends the device's interrupt message, if there is one; a DMA write like any other.
     void raise_interrupt(std::uint32_t bits) { client_.write(bar_ + 0x60, 4, bits); }
 
     std::uint32_t config_read(std::uint16_t offset) const {
