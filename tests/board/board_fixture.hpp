@@ -169,6 +169,16 @@ inline std::string contents(const std::string& path) {
     return {std::istreambuf_iterator<char>(file), {}};
 }
 
+// User and system time of a process in clock ticks.
+inline unsigned long ticks_of(pid_t pid) {
+    const std::string stat = contents(fmt::format("/proc/{}/stat", pid));
+    unsigned long user = 0;
+    unsigned long system = 0;
+    std::sscanf(stat.c_str() + stat.rfind(')') + 1,
+                " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system);
+    return user + system;
+}
+
 inline Result<std::unique_ptr<BoardProcess>> BoardProcess::start(
     const std::string& name, const std::vector<std::string>& arguments,
     const std::string& program) {

@@ -137,6 +137,13 @@ TEST_P(VirtBoard, TableMemoryIsOffFirmwaresThings) {
     EXPECT_EQ(ram_->load<std::uint8_t>(memory->range.first), 0x5a);
 }
 
+TEST_P(VirtBoard, SleepsWhenNobodyAsks) {
+    const auto ticks = [&] { return ticks_of(board_->pid()) + ticks_of(board_->qemu_pid()); };
+    const unsigned long before = ticks();
+    sleep(1);
+    EXPECT_LE(ticks() - before, 3u) << "of 100 ticks";
+}
+
 TEST(VirtBoardTables, CanBeOthers) {
     auto board = BoardProcess::start("virt-smmuv3-dt", {"--replace-table=dtb=hex:d00dfeed"});
     ASSERT_TRUE(board) << board.error().text;
