@@ -6,7 +6,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -18,17 +17,17 @@
 
 namespace {
 
-using smmu::link::Operation;
-
-// The examples' share of the board's memory: above what firmware uses, below what the service takes
-// for its tables. One lock for each piece keeps processes apart; locks end with the process that
-// holds them.
+// The examples' share of the board's memory, from where that begins: above what firmware uses,
+// below what the service takes for its tables. One lock for each piece keeps processes apart; locks
+// end with the process that holds them.
 constexpr std::uint64_t share_begin = 64u << 20;
 constexpr std::uint64_t share_end = 128u << 20;
 constexpr std::uint64_t piece = 1u << 20;
 
-constexpr std::uint16_t config_address_port = 0xcf8;
-constexpr std::uint16_t config_data_port = 0xcfc;
+// Configuration space of bus 0. Where RAM begins tells an Arm board from a PC.
+constexpr std::uint64_t arm_ram = 0x4000'0000;
+constexpr std::uint64_t arm_config = 0x40'1000'0000;
+constexpr std::uint64_t pc_config = 0xb000'0000;
 constexpr std::uint32_t command_register = 4;
 constexpr std::uint32_t memory_space = 1u << 1;
 constexpr std::uint32_t bus_master = 1u << 2;
@@ -58,28 +57,25 @@ struct machine {
 
 namespace {
 
-std::uint32_t config_selector(const machine_device& device, std::uint32_t offset) {
-    return 1u << 31 | device.bus << 16 | device.dev << 11 | device.func << 8 | offset;
+std::uint64_t first_ram(const machine& machine) {
+    const auto& ram = machine.board->machine().ram;
+    return ram.empty() ? 0 : ram.front().base.value;
 }
 
-// Selector and data travel in one packet: another process's selector cannot come between.
+smmu::PhysAddr config_at(const machine& machine, const machine_device& device,
+                         std::uint32_t offset) {
+    const std::uint64_t config = first_ram(machine) == arm_ram ? arm_config : pc_config;
+    return {config + (std::uint64_t{device.bus} << 20 | device.dev << 15 | device.func << 12) +
+            offset};
+}
+
 std::uint32_t read_config(machine& machine, const machine_device& device, std::uint32_t offset) {
-    std::array operations{
-        Operation::port_out(config_address_port, 4, config_selector(device, offset)),
-        Operation::port_in(config_data_port, 4),
-    };
-    std::uint64_t value = ~std::uint64_t{0};
-    machine.board->perform(operations, std::span(&value, 1));
-    return static_cast<std::uint32_t>(value);
+    return static_cast<std::uint32_t>(machine.board->read(config_at(machine, device, offset), 4));
 }
 
 void write_config16(machine& machine, const machine_device& device, std::uint32_t offset,
                     std::uint16_t value) {
-    std::array operations{
-        Operation::port_out(config_address_port, 4, config_selector(device, offset)),
-        Operation::port_out(config_data_port, 2, value),
-    };
-    machine.board->perform(operations, {});
+    machine.board->write(config_at(machine, device, offset), 2, value);
 }
 
 // Where physical address `address` lies in the RAM file; the whole of `length` must be one range.
@@ -179,7 +175,8 @@ int machine_take_memory(machine* machine, std::size_t length, machine_buffer* bu
         return -1;
     }
     const std::uint64_t whole = (length + piece - 1) / piece * piece;
-    for (std::uint64_t at = share_begin; at + whole <= share_end; at += piece) {
+    const std::uint64_t ram = first_ram(*machine);
+    for (std::uint64_t at = ram + share_begin; at + whole <= ram + share_end; at += piece) {
         std::uint64_t offset = 0;
         if (!offset_in_ram(*machine, at, whole, offset)) continue;
         if (machine->takes(offset, whole) || !lock(machine->ram.get(), offset, whole)) continue;

@@ -40,25 +40,18 @@ Result<void> write_sleep_code(const std::string& path) {
     return {};
 }
 
-// Bytes of RAM by their physical addresses.
-struct Part {
-    PhysRange range;
-    std::span<std::byte> bytes;
-};
-
 // The `length` bytes of RAM that end `below_top` bytes below its end.
-Part part_of(const Boot::Started& started, PhysAddr base, std::uint64_t below_top,
-             std::uint64_t length) {
+RamPart part_of(const Boot::Started& started, PhysAddr base, std::uint64_t below_top,
+                std::uint64_t length) {
     const std::uint64_t offset = started.ram.size() - below_top - length;
     return {{base + offset, base + (offset + length - 1)}, started.ram.subspan(offset, length)};
 }
 
 Result<std::vector<link::FirmwareTable>> load_acpi_tables(const Boot::Started& started,
                                                           PhysAddr base) {
-    const Part scratch = part_of(started, base, 0, scratch_bytes);
-    const Part area = part_of(started, base, scratch_bytes, tables_bytes);
-    SMMU_TRY(FwCfg store,
-             FwCfg::open(started.machine, fw_cfg_registers, {scratch.range, scratch.bytes}));
+    const RamPart scratch = part_of(started, base, 0, scratch_bytes);
+    const RamPart area = part_of(started, base, scratch_bytes, tables_bytes);
+    SMMU_TRY(FwCfg store, FwCfg::open(started.machine, fw_cfg_registers, scratch));
     SMMU_TRY(const auto script, store.read("etc/table-loader"));
     SMMU_TRY(const auto files,
              run_table_loader(

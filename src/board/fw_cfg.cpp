@@ -38,7 +38,7 @@ void store_big_endian(std::span<std::byte> bytes, std::size_t offset, T value) {
 
 }  // namespace
 
-Result<FwCfg> FwCfg::open(Machine& machine, PhysAddr registers, Scratch scratch) {
+Result<FwCfg> FwCfg::open(Machine& machine, PhysAddr registers, RamPart scratch) {
     FwCfg store(machine, registers, scratch);
     SMMU_TRY(const auto counted, store.read(File{directory_key, count_bytes}));
     const std::uint32_t count = big_endian_at<std::uint32_t>(ByteReader(counted), 0);

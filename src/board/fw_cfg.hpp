@@ -13,16 +13,16 @@
 
 namespace smmu::board {
 
+// Part of a machine's RAM: `bytes` are what lies in `range`.
+struct RamPart {
+    PhysRange range;
+    std::span<std::byte> bytes;
+};
+
 class FwCfg {
 public:
-    // Memory that the store may write to: `bytes` are what lies in `range` of the machine's RAM.
-    struct Scratch {
-        PhysRange range;
-        std::span<std::byte> bytes;
-    };
-
-    // Reads the directory. `registers` is where the device's registers are.
-    static Result<FwCfg> open(Machine& machine, PhysAddr registers, Scratch scratch);
+    // Reads the directory. `registers` is where the device's registers are; it writes to `scratch`.
+    static Result<FwCfg> open(Machine& machine, PhysAddr registers, RamPart scratch);
 
     // ENOENT when there is no such file, EFBIG when it does not fit into the scratch memory, which
     // holds zeros afterwards.
@@ -34,13 +34,13 @@ private:
         std::uint32_t length;
     };
 
-    FwCfg(Machine& machine, PhysAddr registers, Scratch scratch)
+    FwCfg(Machine& machine, PhysAddr registers, RamPart scratch)
         : machine_(machine), registers_(registers), scratch_(scratch) {}
     Result<std::vector<std::byte>> read(File file);
 
     Machine& machine_;
     PhysAddr registers_;
-    Scratch scratch_;
+    RamPart scratch_;
     std::map<std::string, File> directory_;
 };
 

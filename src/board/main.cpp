@@ -25,8 +25,8 @@ constexpr const char* usage =
     "  --lifetime-fd N            end when the other end of descriptor N is closed\n"
     "  --log FILE                 what QEMU prints, refused accesses among it (default: qemu.log "
     "in DIR)\n"
-    "  --replace-table NAME=FILE  hand out FILE as that ACPI table (NAME=hex:... for bytes, "
-    "NAME=hex: for none)\n"
+    "  --replace-table NAME=FILE  hand out FILE as that ACPI table, or as the device tree 'dtb' "
+    "(NAME=hex:... for bytes, NAME=hex: for none)\n"
     "Prints 'ready NAME socket=... log=... qmp=... pid=... qemu=... ms=...' when the board can be "
     "used.\n";
 

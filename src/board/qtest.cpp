@@ -14,7 +14,7 @@
 namespace smmu::board {
 namespace {
 
-constexpr Nanoseconds patience = std::chrono::seconds(10);
+constexpr Nanoseconds patience = std::chrono::seconds(20);  // the first answer: QEMU has started
 constexpr std::size_t max_line_bytes = 4096;
 
 void append_command(std::string& commands, const link::Operation& operation) {

@@ -169,6 +169,16 @@ inline std::string contents(const std::string& path) {
     return {std::istreambuf_iterator<char>(file), {}};
 }
 
+// User and system time of a process in clock ticks.
+inline unsigned long ticks_of(pid_t pid) {
+    const std::string stat = contents(fmt::format("/proc/{}/stat", pid));
+    unsigned long user = 0;
+    unsigned long system = 0;
+    std::sscanf(stat.c_str() + stat.rfind(')') + 1,
+                " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system);
+    return user + system;
+}
+
 inline Result<std::unique_ptr<BoardProcess>> BoardProcess::start(
     const std::string& name, const std::vector<std::string>& arguments,
     const std::string& program) {
@@ -328,8 +338,16 @@ public:
         return dma(memory_address + offset, destination.value, bytes, 3);
     }
 
-    // Sends the device's interrupt message, if its MSI capability is set up; a DMA write like any
-    // other.
+    // The device's interrupt message from now on: four bytes, written at `address`.
+    void set_message(Iova address, std::uint32_t data) {
+        constexpr std::uint16_t capability = 0x40, enabled = 1;
+        const PhysAddr at = config_space(client_, function_) + capability;
+        client_.write(at + 4, 4, address.value & 0xffffffff);
+        client_.write(at + 8, 4, address.value >> 32);
+        client_.write(at + 12, 4, data);
+        config_write16(capability + 2, enabled);
+    }
+    // Sends the device's interrupt message, if there is one; a DMA write like any other.
     void raise_interrupt(std::uint32_t bits) { client_.write(bar_ + 0x60, 4, bits); }
 
     std::uint32_t config_read(std::uint16_t offset) const {

@@ -201,20 +201,10 @@ TEST_F(Board, SpeedIsMeasured) {
                 us(batch, 1000), us(dma, 100));
 }
 
-// User and system time of a process in clock ticks.
-unsigned long ticks_of(pid_t pid) {
-    const std::string stat = test::contents(fmt::format("/proc/{}/stat", pid));
-    unsigned long user = 0;
-    unsigned long system = 0;
-    std::sscanf(stat.c_str() + stat.rfind(')') + 1,
-                " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system);
-    return user + system;
-}
-
 TEST_F(Board, SleepsWhenNobodyAsks) {
-    const unsigned long before = ticks_of(board_->pid()) + ticks_of(board_->qemu_pid());
+    const unsigned long before = test::ticks_of(board_->pid()) + test::ticks_of(board_->qemu_pid());
     sleep(1);
-    const unsigned long after = ticks_of(board_->pid()) + ticks_of(board_->qemu_pid());
+    const unsigned long after = test::ticks_of(board_->pid()) + test::ticks_of(board_->qemu_pid());
     EXPECT_LE(after - before, 3u) << "of 100 ticks";
 }
 

@@ -137,6 +137,26 @@ TEST_P(VirtBoard, TableMemoryIsOffFirmwaresThings) {
     EXPECT_EQ(ram_->load<std::uint8_t>(memory->range.first), 0x5a);
 }
 
+TEST_P(VirtBoard, SleepsWhenNobodyAsks) {
+    const auto ticks = [&] { return ticks_of(board_->pid()) + ticks_of(board_->qemu_pid()); };
+    const unsigned long before = ticks();
+    sleep(1);
+    EXPECT_LE(ticks() - before, 3u) << "of 100 ticks";
+}
+
+TEST(VirtBoardTables, CanBeOthers) {
+    auto board = BoardProcess::start("virt-smmuv3-dt", {"--replace-table=dtb=hex:d00dfeed"});
+    ASSERT_TRUE(board) << board.error().text;
+    auto client = (*board)->connect();
+    ASSERT_TRUE(client) << client.error().text;
+    const auto tables = (*client)->firmware_tables();
+    ASSERT_TRUE(tables) << tables.error().text;
+    ASSERT_EQ(tables->size(), 1u);
+    EXPECT_EQ(tables->front().name, "dtb");
+    EXPECT_EQ(tables->front().bytes.size(), 4u);
+    EXPECT_EQ(tables->front().address, 0u);
+}
+
 INSTANTIATE_TEST_SUITE_P(Boards, VirtBoard, testing::ValuesIn(virt_boards), board_word);
 
 }  // namespace
