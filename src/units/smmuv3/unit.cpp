@@ -184,17 +184,26 @@ Result<void> SmmuV3Unit::step(StreamId stream, const StreamEntry& entry) noexcep
     return caches_.forget(std::span(stale).first(features().stage == Stage::first ? 2 : 1));
 }
 
-// Hardware reads an entry word by word. In stage 2 the tables and their tag are in two of them: the old tables go first,
-// then the tag changes over a table in which nothing is mapped, then the new tables appear. Nothing is ever cached of one
-// space under the tag of another.
+// Hardware reads an entry word by word. In stage 2 the tables are in one of them, their tag and the muting in another: where
+// the tag changes the old tables go first, then the tag changes over a table in which nothing is mapped, then the new tables
+// appear. Nothing is ever cached of one space under the tag of another.
+std::vector<StreamEntry> SmmuV3Unit::steps_between(const StreamEntry& old, const StreamEntry& next) const {
+    if (features().stage == Stage::first || !old.target || !next.target) return {};
+    if (old.target->tag == next.target->tag) {
+        if (old.muted == next.muted || old.target->table == next.target->table) return {};
+        return {StreamEntry::translating(*old.target, next.muted)};
+    }
+    const PhysAddr nothing = refusing_.table;
+    std::vector<StreamEntry> steps;
+    if (old.target->table != nothing) steps.push_back(StreamEntry::translating({nothing, old.target->tag}, old.muted));
+    if (next.target->table != nothing) steps.push_back(StreamEntry::translating({nothing, next.target->tag}, next.muted));
+    return steps;
+}
+
 Result<void> SmmuV3Unit::change(StreamId stream, const StreamEntry& entry) noexcept {
     const StreamEntry old = table_->entry(stream);
     if (old == entry) return {};
-    if (features().stage == Stage::second && old.target && entry.target && old.target->tag != entry.target->tag) {
-        const PhysAddr nothing = refusing_.table;
-        if (old.target->table != nothing) SMMU_CHECK(step(stream, {StreamTarget{nothing, old.target->tag}, old.muted}));
-        if (entry.target->table != nothing) SMMU_CHECK(step(stream, {StreamTarget{nothing, entry.target->tag}, entry.muted}));
-    }
+    for (const StreamEntry& between : steps_between(old, entry)) SMMU_CHECK(step(stream, between));
     SMMU_CHECK(step(stream, entry));
     // DMA that was translated by the old tables has to be over, too.
     const Member* const left = old.target ? member_at(*old.target) : nullptr;

@@ -79,6 +79,7 @@ private:
     }
     Result<Wanted> wanted_entries(std::span<const Assignment> assignments) const;
     Result<void> make_place_for(StreamId stream);
+    std::vector<StreamEntry> steps_between(const StreamEntry& old, const StreamEntry& next) const;
     Result<void> change(StreamId stream, const StreamEntry& entry) noexcept;
     Result<void> step(StreamId stream, const StreamEntry& entry) noexcept;
 
