@@ -52,13 +52,27 @@ public:
         ram_->fill({memory()}, page, 0);
     }
 
+    // The boards of those kinds, also those that come later.
+    static std::vector<std::string> boards(const std::vector<std::string>& kinds = {"q35-vtd", "virt-smmuv3"}) {
+        std::vector<std::string> names;
+        for (const auto& file : std::filesystem::directory_iterator(SMMU_SOURCE_DIR "/boards/qemu")) {
+            const std::string name = file.path().stem();
+            const bool has_kind = std::ranges::any_of(kinds, [&](const std::string& kind) { return name.starts_with(kind); });
+            if (has_kind && !name.ends_with("-dt")) names.push_back(name);
+        }
+        std::ranges::sort(names);
+        return names;
+    }
+
     // Where memory that is free for tests begins.
     std::uint64_t memory() const { return link_->machine().ram.front().base.value + memory_offset; }
     // The word of the configuration for the board's kind of unit.
     std::string unit_kind() const { return memory() == memory_base ? "vtd" : "armsmmuv3"; }
 
-    Result<void> start_service(const std::vector<std::string>& words = {"smmu", "vtd"}) {
-        SMMU_TRY(Service started, Service::start(*board_, words));
+    // Without words: nothing but the board's kind of unit.
+    Result<void> start_service(const std::vector<std::string>& words = {}) {
+        const std::vector<std::string> kind_alone{"smmu", unit_kind()};
+        SMMU_TRY(Service started, Service::start(*board_, words.empty() ? kind_alone : words));
         service_.emplace(std::move(started));
         return {};
     }

@@ -7,7 +7,6 @@
 namespace smmu::test {
 namespace {
 
-constexpr std::uint64_t queues = memory_base, data = memory_base + 16 * page;
 constexpr std::uint8_t canary = 0xa5;
 
 class NvmeDma : public testing::TestWithParam<std::string> {
@@ -16,6 +15,8 @@ protected:
         auto opened = MachineRoom::open(GetParam());
         ASSERT_TRUE(opened) << opened.error().text;
         room_ = std::move(*opened);
+        queues = room_->memory();
+        data = queues + 16 * page;
         const auto started = room_->start_service();
         ASSERT_TRUE(started) << started.error().text;
         driver_ = room_->driver();
@@ -38,6 +39,7 @@ protected:
         EXPECT_EQ(event.owner_pid, std::uint32_t(driver_.pid()));
     }
 
+    std::uint64_t queues = 0, data = 0;
     std::unique_ptr<MachineRoom> room_;
     ClientProcess driver_;
     Object object_ = nullptr;
@@ -74,11 +76,12 @@ TEST_P(NvmeDma, CommandsOutsideAreNotFetched) {
 
 class NvmeQueues : public NvmeDma {
 protected:
-    static constexpr std::uint64_t list = data + 8 * page;  // of pages
+    std::uint64_t list = 0;  // of pages
     static constexpr std::uint32_t pages = 4;
 
     void SetUp() override {
         NvmeDma::SetUp();
+        list = data + 8 * page;
         room_->ram().fill({data}, 6 * page, canary);
         room_->ram().fill({list}, page, 0);
         for (std::uint64_t i = 1; i < pages; ++i) room_->ram().store<std::uint64_t>({list + 8 * (i - 1)}, data + i * page);
@@ -126,24 +129,14 @@ TEST_P(NvmeQueues, CompletionsOutsideDoNotArrive) {
     expect_record(nvme_->io_completions().value, SMF_WRITE);
 }
 
-// Every board with a VT-d unit, also those that come later.
-std::vector<std::string> vtd_boards() {
-    std::vector<std::string> names;
-    for (const auto& file : std::filesystem::directory_iterator(SMMU_SOURCE_DIR "/boards/qemu"))
-        if (file.path().filename().string().starts_with("q35-vtd"))
-            names.push_back(file.path().stem());
-    std::ranges::sort(names);
-    return names;
-}
-
 std::string name_of(const testing::TestParamInfo<std::string>& board) {
     std::string name = board.param;
     std::ranges::replace(name, '-', '_');
     return name;
 }
 
-INSTANTIATE_TEST_SUITE_P(Boards, NvmeDma, testing::ValuesIn(vtd_boards()), name_of);
-INSTANTIATE_TEST_SUITE_P(Boards, NvmeQueues, testing::ValuesIn(vtd_boards()), name_of);
+INSTANTIATE_TEST_SUITE_P(Boards, NvmeDma, testing::ValuesIn(MachineRoom::boards()), name_of);
+INSTANTIATE_TEST_SUITE_P(Boards, NvmeQueues, testing::ValuesIn(MachineRoom::boards()), name_of);
 
 }  // namespace
 }  // namespace smmu::test
