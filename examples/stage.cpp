@@ -74,7 +74,7 @@ Result<void> Stage::start_board() {
 Result<Patience> Stage::start_service() {
     const auto begin = Clock::now();
     service = std::make_unique<Program>(
-        std::vector<std::string>{program("smmuman"), "smmu", "vtd", "platform", "board",
+        std::vector<std::string>{program("smmuman"), "smmu", unit().word, "platform", "board",
                                  board_name_, "socket", std::getenv("SMMUMAN_SOCKET"),
                                  "foreground"},
         log(fmt::format("smmuman-{}", ++runs_)));

@@ -15,6 +15,7 @@
 #include "edu.h"
 #include "link/client.hpp"
 #include "program.hpp"
+#include "unit_kind.hpp"
 
 namespace demo {
 
@@ -56,6 +57,7 @@ public:
 
     smmu::link::Client& client() { return *client_; }
     struct machine* machine() { return machine_; }
+    const UnitKind& unit() const { return unit_kind(windows_.front().physical); }
     const machine_device& edu() const { return edu_; }
     const std::string& device_name() const { return device_name_; }
     const std::string& directory() const { return directory_; }

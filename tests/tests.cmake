@@ -38,9 +38,9 @@ if(TARGET demo_story)
   set_property(TEST e2e_demo PROPERTY ENVIRONMENT "SMMU_BOARDS=${PROJECT_SOURCE_DIR}/boards/qemu;BREAK=")
   set_property(TEST e2e_demo_with_open_hardware PROPERTY ENVIRONMENT
                "SMMU_BOARDS=${PROJECT_SOURCE_DIR}/boards/qemu;BREAK=1")
-  foreach(mode scalable first-stage)
-    add_test(NAME e2e_demo_${mode} COMMAND demo_story q35-vtd-${mode})
-    set_tests_properties(e2e_demo_${mode} PROPERTIES LABELS e2e TIMEOUT 120 ENVIRONMENT
+  foreach(board q35-vtd-scalable q35-vtd-first-stage virt-smmuv3 virt-smmuv3-s1)
+    add_test(NAME e2e_demo_${board} COMMAND demo_story ${board})
+    set_tests_properties(e2e_demo_${board} PROPERTIES LABELS e2e TIMEOUT 120 ENVIRONMENT
                          "SMMU_BOARDS=${PROJECT_SOURCE_DIR}/boards/qemu;BREAK=")
   endforeach()
   set_property(TEST e2e_demo_with_open_hardware PROPERTY PASS_REGULAR_EXPRESSION

@@ -18,6 +18,11 @@ std::vector<std::string> unsupported_words(const config::Configuration& configur
     for (const config::UnitEntry& unit : configuration.units)
         if (!survey::is_driven(unit.kind))
             refuse(unit.origin, fmt::format("unit {} is of a kind this build does not drive", unit.name));
+    for (const config::UnitEntry& unit : configuration.units) {
+        if (unit.bypass) refuse(unit.origin, "streams that no device has are always refused; say 0 for bypass");
+        if (!unit.reserved_streams.empty())
+            refuse(unit.origin, "this build keeps no list of reserved streams; leave them out, unknown streams are refused");
+    }
     for (const config::UnclaimedEntry& entry : configuration.unclaimed)
         if (entry.bypass)
             refuse(entry.origin, "units refuse what no known device sends; `unclaimed bypass` cannot be honoured");
