@@ -65,6 +65,8 @@ std::string reaches(const report::Status& status, const report::Device& device, 
                    opening.physical == opening.first ? "same" : fmt::format("{:#x}", opening.physical), opening.access,
                    opening.why, opening.origin});
     text += table.text();
+    if (const report::Object* object = object_of(status, device); object != nullptr && object->mappings_left_out != 0)
+        text += fmt::format("  and {} more grants that one document does not hold\n", object->mappings_left_out);
     if (const report::Object* object = object_of(status, device); object != nullptr && object->exposed_by_rounding != 0)
         text += fmt::format("  and {} beside the grants, because units open whole pages\n", exact_amount(object->exposed_by_rounding));
     return text;

@@ -5,6 +5,7 @@
 
 #include <cstdio>
 
+#include "daemon/people.hpp"
 #include "daemon/reload.hpp"
 #include "daemon/service.hpp"
 #include "daemon/session.hpp"
@@ -39,7 +40,7 @@ std::string name_of(Administration action, std::string_view unit) {
 Result<void> Session::administer(const protocol::Request& request, protocol::Descriptors&) {
     const auto body = protocol::body_as<protocol::AdministerRequest>(request.body);
     const auto* letters = static_cast<const char*>(static_cast<const void*>(request.payload.data()));
-    const std::string_view unit(letters, request.payload.size());
+    const std::string unit = printable(std::string_view(letters, request.payload.size()));
     const containment::Identity& who = service_.containment().identity(*client_);
     const Result<void> done =
         who.abilities.admin

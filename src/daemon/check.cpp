@@ -7,6 +7,7 @@
 
 #include "daemon/configuration_source.hpp"
 #include "daemon/machine.hpp"
+#include "daemon/people.hpp"
 #include "survey/advice.hpp"
 
 namespace smmu::daemon {
@@ -23,6 +24,7 @@ int cannot(const std::string& text) {
 int check(const CommandLine& line) {
     const auto configuration = ConfigurationSource(line.words).read();
     if (!configuration) return cannot(configuration.error().text);
+    if (const auto people = People::resolve(*configuration); !people) return cannot(people.error().text);
     const auto machine = look_around(*configuration, line.tables);
     if (!machine) return cannot(machine.error().text);
     const topology::Topology& topology = machine->topology;

@@ -15,7 +15,8 @@ namespace {
 
 bool same_units(const config::Configuration& now, const config::Configuration& next) {
     const auto same = [](const config::UnitEntry& a, const config::UnitEntry& b) {
-        return a.name == b.name && a.kind == b.kind && a.base == b.base;
+        return a.name == b.name && a.kind == b.kind && a.base == b.base && a.interrupts == b.interrupts &&
+               a.bypass == b.bypass && a.reserved_streams == b.reserved_streams && a.board_library == b.board_library;
     };
     return std::ranges::equal(now.units, next.units, same);
 }

@@ -20,10 +20,19 @@ std::unexpected<Stop> stop_for(const Error& error) {
     return stop(ExitStatus::hardware, error.text);
 }
 
-Started<memory::TableMemory> table_memory(platform::Platform& platform, const config::TableMemory& wanted) {
+Started<memory::TableMemory> table_memory(platform::Platform& platform, const config::Setting<config::TableMemory>& said) {
+    const config::TableMemory& wanted = said.value;
     auto memory = platform.table_memory(wanted.range, wanted.bytes != 0 ? wanted.bytes : usual_table_bytes);
-    if (!memory) return stop_for(memory.error());
-    return *memory;
+    if (memory) return *memory;
+    if (!said.origin || memory.error().code == EBUSY) return stop_for(memory.error());
+    return stop(ExitStatus::configuration,
+                fmt::format("NOT CONTAINED: every unit was left as found: {}: {}", said.origin->text, memory.error().text));
+}
+
+Started<void> check_trial(const config::Configuration& configuration, const Machine& machine) {
+    if (configuration.trial.value.count() == 0 || machine.walked_tables.empty()) return {};
+    return stop(ExitStatus::configuration, "NOT CONTAINED by this start: a unit is translating already, which a trial could not "
+                                           "take back; leave `trial` out");
 }
 
 // Tables that some unit walks now must not lie where new ones will be written, unless they are an earlier instance's, which
@@ -62,7 +71,10 @@ Started<void> look_at_pci(Machine& machine) {
 void look_at_units(Machine& machine) {
     for (const topology::Unit& unit : machine.topology.units) {
         const auto look = look_at_unit(unit, *machine.platform);
-        if (!look) continue;
+        if (!look) {
+            machine.unread_units.push_back(look.error().text);
+            continue;
+        }
         if (!look->answers) machine.silent_units.push_back(unit.registers.first);
         if (look->register_bytes != 0) machine.register_windows.push_back({unit.registers.first, look->register_bytes});
         if (look->tables) machine.walked_tables.push_back(*look->tables);
@@ -152,13 +164,17 @@ Started<Machine> discover(const config::Configuration& configuration, const std:
     auto platform = open_platform(configuration.platform.value);
     if (!platform) return stop_for(platform.error());
     machine.platform = std::move(*platform);
-    const auto memory = table_memory(*machine.platform, configuration.tables.value);
+    const auto memory = table_memory(*machine.platform, configuration.tables);
     if (!memory) return std::unexpected(memory.error());
     machine.table_memory = *memory;
     if (auto read = read_tables(machine, tables_folder); !read) return std::unexpected(read.error());
-    if (auto looked = machine.look_at_pci_again(); !looked) return std::unexpected(looked.error());
+    if (auto looked = look_at_pci(machine); !looked) return std::unexpected(looked.error());
     survey_with_units(machine, configuration);
+    // Nothing was written so far: what the user said wrong leaves the machine as it was found.
     if (auto checked = check_configuration(machine.topology); !checked) return std::unexpected(checked.error());
+    if (auto checked = check_trial(configuration, machine); !checked) return std::unexpected(checked.error());
+    if (auto looked = machine.look_at_pci_again(); !looked) return std::unexpected(looked.error());
+    machine.topology = machine.survey(configuration);  // with access control as it is now
     auto arena = open_arena(machine);
     if (!arena) return std::unexpected(arena.error());
     machine.arena = std::move(*arena);

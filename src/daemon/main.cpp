@@ -82,16 +82,22 @@ int end_trial(Service& service) {
     return stopped({ExitStatus::not_contained, std::move(text)});
 }
 
+// A start that cannot be used is no start: one on trial goes back.
+int cannot_serve(Service& service, std::string why) {
+    const int status = stopped({ExitStatus::internal, std::move(why)});
+    return service.trial().count() != 0 ? end_trial(service) : status;
+}
+
 // The service has contained what it could: serve until told to stop or until a unit changed under its hands.
 int serve(sd_event* loop, Service& service, std::optional<Background>& background) {
     const auto& configured = service.configuration().socket;
     const std::string path = configured.value.empty() ? protocol::default_socket : configured.value;
     auto server = Server::listen(loop, service, path);
-    if (!server) return stopped({ExitStatus::internal, server.error().text});
+    if (!server) return cannot_serve(service, server.error().text);
     auto watch = Watch::start(loop, service, **server);
-    if (!watch) return stopped({ExitStatus::internal, watch.error().text});
+    if (!watch) return cannot_serve(service, watch.error().text);
     if (sd_event_add_signal(loop, nullptr, SIGHUP, on_reload_signal, &service) < 0)
-        return stopped({ExitStatus::internal, "cannot receive signals"});
+        return cannot_serve(service, "cannot receive signals");
 
     std::vector<std::string> remarks = service.remarks(service.configuration().debug.value);
     std::optional<Inhibition> inhibition;  // a board neither sleeps nor starts another kernel

@@ -18,12 +18,23 @@ namespace smmu::daemon {
 
 namespace {
 
+}  // namespace
+
+std::string printable(std::string_view text) {
+    std::string clean(text);
+    for (char& letter : clean)
+        if (letter < ' ' || letter == 0x7f) letter = '?';
+    return clean;
+}
+
+namespace {
+
 // For messages only: a process may call itself what it likes.
 std::string command_of(pid_t pid) {
     std::ifstream file(fmt::format("/proc/{}/comm", pid));
     std::string name;
     std::getline(file, name);
-    return name.empty() ? "?" : name;
+    return name.empty() ? "?" : printable(name);
 }
 
 // At start there is one thread: the plain calls, which grow their own buffers, are safe.

@@ -17,6 +17,9 @@
 
 namespace smmu::daemon {
 
+// Text of somebody else for a log: no line ends and no other control characters.
+std::string printable(std::string_view text);
+
 class People {
 public:
     // EINVAL, with the place in the configuration, for a name that the machine does not know.

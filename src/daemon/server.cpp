@@ -29,12 +29,13 @@ Error failed(std::string_view what, const std::string& path) {
 }  // namespace
 
 struct Server::Seat {
-    Seat(Server& owner, UniqueFd process_fd, UniqueFd socket, Result<ClientId> client)
-        : server(owner), process(std::move(process_fd)),
+    Seat(Server& owner, uid_t peer, UniqueFd process_fd, UniqueFd socket, Result<ClientId> client)
+        : server(owner), user(peer), process(std::move(process_fd)),
           session(owner.service_, protocol::Connection(std::move(socket)), std::move(client),
                   owner.service_.clock().now()) {}
 
     Server& server;
+    uid_t user;
     UniqueFd process;
     Session session;
     EventSource packets;
@@ -102,14 +103,22 @@ void Server::accept_one() {
     seat(std::move(socket));
 }
 
+// Nobody takes the seats of others, least of all those of the administrator who is to end it.
+bool Server::has_room_for(uid_t user) const {
+    if (user == 0) return true;
+    const auto is_stranger = [&](const auto& seat) { return seat->user == user && !seat->session.is_client(); };
+    return sessions_.size() < most_sessions - kept_for_root &&
+           std::size_t(std::ranges::count_if(sessions_, is_stranger)) < most_strangers_of_a_user;
+}
+
 void Server::seat(UniqueFd socket) {
     const auto peer = protocol::peer_of(socket.get());
-    if (!peer) return;
+    if (!peer || !has_room_for(peer->uid)) return;
     auto process = protocol::process_of(socket.get(), *peer);
     if (!process) return;  // it has ended already
     Result<ClientId> client = service_.connect(socket.get(), *peer);
     Seat& seat = *sessions_.emplace_back(
-        std::make_unique<Seat>(*this, std::move(*process), std::move(socket), std::move(client)));
+        std::make_unique<Seat>(*this, peer->uid, std::move(*process), std::move(socket), std::move(client)));
 
     sd_event_source* packets = nullptr;
     sd_event_source* process_end = nullptr;
@@ -162,22 +171,21 @@ int Server::on_process_end(sd_event_source*, int, std::uint32_t, void* data) {
     return 0;
 }
 
+// One step of one session: what is more urgent comes before the next one's.
 int Server::on_turn(sd_event_source* source, void* data) {
     Server& server = *static_cast<Server*>(data);
-    bool working = false;
-    for (auto it = server.sessions_.begin(); it != server.sessions_.end();) {
-        Seat& seat = **it++;
-        if (!seat.session.working()) continue;
+    const auto is_working = [](const auto& seat) { return seat->session.working(); };
+    if (const auto next = std::ranges::find_if(server.sessions_, is_working); next != server.sessions_.end()) {
+        Seat& seat = **next;
+        server.sessions_.splice(server.sessions_.end(), server.sessions_, next);
         units::Budget budget{tables_per_step};
-        if (!seat.session.step(budget)) {
+        if (!seat.session.step(budget))
             server.end(seat);
-        } else if (seat.session.working()) {
-            working = true;
-        } else {
+        else if (!seat.session.working())
             sd_event_source_set_io_events(seat.packets.get(), EPOLLIN);
-        }
     }
     // Asking again at once would only burn time while a device resets.
+    const bool working = std::ranges::any_of(server.sessions_, is_working);
     if (!working || server.service_.waits_for_devices()) sd_event_source_set_enabled(source, SD_EVENT_OFF);
     return 0;
 }

@@ -19,6 +19,8 @@ class Server {
 public:
     // Sessions of peers that may not connect, or have not said hello, count here too.
     static constexpr std::size_t most_sessions = 4096;
+    static constexpr std::size_t kept_for_root = 64;
+    static constexpr std::size_t most_strangers_of_a_user = 128;  // sessions that are no client's, or not yet
 
     // Listens at `path`. EADDRINUSE: another service answers there.
     static Result<std::unique_ptr<Server>> listen(sd_event* loop, Service& service, const std::string& path);
@@ -38,6 +40,7 @@ private:
     Result<void> clear_the_place(const UniqueFd& probe, const sockaddr* name, socklen_t size) const;
     void accept_one();
     void seat(UniqueFd socket);
+    bool has_room_for(uid_t user) const;
     void end(Seat& seat);
     void watch_operations();
 

@@ -32,6 +32,12 @@ std::string listed(const std::vector<std::string>& problems) {
     return text;
 }
 
+bool is_among(const topology::Finding& finding, const std::vector<topology::Finding>& others) {
+    return std::ranges::any_of(others, [&](const topology::Finding& other) {
+        return other.severity == finding.severity && other.id == finding.id && other.text == finding.text;
+    });
+}
+
 double milliseconds(Nanoseconds time) { return double(time.count()) / 1e6; }
 
 }  // namespace
@@ -55,9 +61,6 @@ Started<std::unique_ptr<Service>> Service::start(ConfigurationSource source, con
     auto machine = discover(configuration, tables_folder);
     if (!machine) return std::unexpected(machine.error());
     const bool on_trial = configuration.trial.value.count() != 0;
-    if (on_trial && !machine->walked_tables.empty())
-        return stop(ExitStatus::configuration, "NOT CONTAINED by this start: a unit is translating already, which a trial "
-                                               "could not take back; leave `trial` out");
     std::unique_ptr<Service> service(
         new Service(std::move(source), std::move(configuration), std::move(*people), clock, std::move(*machine)));
     service->on_trial_ = on_trial;
@@ -266,6 +269,9 @@ Result<void> Service::reload() {
     if (!people) return refused(people.error().text);
     topology::Topology topology = machine_.survey(*next);
     if (const auto fits = check_configuration(topology); !fits) return refused(fits.error().text);
+    for (const topology::Finding& finding : topology.findings)
+        if (finding.severity == topology::Severity::error && !is_among(finding, machine_.topology.findings))
+            return refused(fmt::format("a start would end because of it: {}: {}", finding.origin.text, finding.text));
     SMMU_CHECK(containment_->replace_topology(std::move(topology), containment::Containment::Gone::refused));
     machine_.topology = containment_->topology();
     configuration_ = std::move(*next);

@@ -28,6 +28,7 @@ public:
     bool working() const { return operation_ != nullptr; }
     // Its peer may not connect, or it has not said hello by `now`: it can be ended.
     bool overdue(Instant now) const;
+    bool is_client() const { return greeted_ && client_.has_value(); }
 
     // One packet is there. False: end the session.
     bool receive();

@@ -3,6 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <span>
+
 #include "daemon/version.hpp"
 
 namespace smmu::daemon {
@@ -110,7 +113,12 @@ report::Device device_of(const topology::Topology& topology, const topology::Dev
     return device;
 }
 
-report::Object object_of(const topology::Topology& topology, const containment::Containment::ObjectView& view) {
+// A document is written in one turn, and anybody may ask for it.
+constexpr std::size_t most_mappings_shown = 16384;
+
+// `room`: how many mappings the document still takes.
+report::Object object_of(const topology::Topology& topology, const containment::Containment::ObjectView& view,
+                         std::size_t& room) {
     report::Object object;
     object.id = raw(view.id);
     object.owner = {view.owner_pid, view.owner_uid, view.owner_command, raw(view.id)};
@@ -118,9 +126,12 @@ report::Object object_of(const topology::Topology& topology, const containment::
     object.table_frames = view.table_frames;
     for (const DeviceIndex device : view.devices)
         object.devices.push_back(topology::to_string(topology.device(device).id));
-    for (const auto& grant : view.grants)
+    const std::size_t shown = std::min(view.grants.size(), room);
+    for (const auto& grant : std::span(view.grants).first(shown))
         object.mappings.push_back({grant.range.first.value, grant.range.last.value, grant.physical.value,
                                    letters(grant.access), grant.by_fd});
+    object.mappings_left_out = view.grants.size() - shown;
+    room -= shown;
     return object;
 }
 
@@ -172,7 +183,8 @@ void fill(report::Status& status, const containment::Containment& containment, c
     }
     for (std::uint32_t i = 0; i < topology.devices.size(); ++i)
         status.devices.push_back(device_of(topology, topology.devices[i], containment.view(DeviceIndex(i))));
-    for (const auto& object : containment.objects()) status.objects.push_back(object_of(topology, object));
+    std::size_t room = most_mappings_shown;
+    for (const auto& object : containment.objects()) status.objects.push_back(object_of(topology, object, room));
     for (const auto& refusal : containment.recent_transgressions())
         if (reader.abilities.monitor || (refusal.owner_pid != 0 && refusal.owner_uid == reader.uid))
             status.refusals.push_back(event_of(topology, refusal));

@@ -19,7 +19,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Device, id, qnx_id, description,
                                                 secondary, subordinate, group, streams, registers, grants, owner,
                                                 refused)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Mapping, first, last, physical, access, by_fd)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Object, id, owner, devices, mappings, exposed_by_rounding, table_frames)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Object, id, owner, devices, mappings, mappings_left_out, exposed_by_rounding, table_frames)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Finding, id, severity, origin, text)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Group, id, reason)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Protected, first, last, what)

@@ -76,6 +76,7 @@ struct Object {
     Owner owner;
     std::vector<std::string> devices;
     std::vector<Mapping> mappings;
+    std::uint64_t mappings_left_out = 0;  // more than one document holds
     std::uint64_t exposed_by_rounding = 0, table_frames = 0;
 };
 

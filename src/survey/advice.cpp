@@ -49,6 +49,13 @@ std::string support_lines(const Topology& topology, const config::Configuration&
     return text;
 }
 
+// Behind the smmu word that says its kind, whatever came before. Interrupts are polled for.
+std::string unit_line(const Unit& unit) {
+    if (unit.kind == UnitKind::smmuv3)
+        return fmt::format("smmu armsmmuv3\nunit {} {:#x},0,0,0\n", unit.name, unit.registers.first.value);
+    return fmt::format("smmu {}\nunit {} {:#x}\n", topology::name(unit.kind), unit.name, unit.registers.first.value);
+}
+
 std::string unit_lines(const Topology& topology, const config::Configuration& configuration) {
     std::string text;
     for (const Unit& unit : topology.units) {
@@ -56,7 +63,7 @@ std::string unit_lines(const Topology& topology, const config::Configuration& co
                             unit.registers.first.value, unit.registers.last.value, unit.segment, unit.origin.text,
                             unit.answers ? "" : "; nothing answers there");
         if (is_driven(unit.kind) && configuration.find_unit(unit.name) != nullptr)
-            text += fmt::format("unit {} {:#x}\n", unit.name, unit.registers.first.value);
+            text += unit_line(unit);
     }
     return text;
 }

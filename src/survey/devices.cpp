@@ -51,7 +51,7 @@ void Draft::add_pci_devices() {
                                          function.device, function.class_code);
         device.registers = function.registers;
         device.interrupts_by_message = function.message_interrupts;
-        device.is_bridge = function.is_bridge || (function.class_code >> 16) == 0x06;
+        device.is_bridge = does_no_dma(function);
         device.secondary = function.secondary;
         device.subordinate = function.subordinate;
         device.origin = {"PCI " + to_string(function.address)};

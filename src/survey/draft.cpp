@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "survey/driven.hpp"
 #include "survey/groups.hpp"
@@ -58,8 +59,16 @@ topology::Topology Draft::take() {
     std::ranges::copy(input_.pci.findings, std::back_inserter(topology_.findings));
     report_unclaimed_devices();
     report_ports();
+    if (described_by_hand()) forgive_tables();
     form_groups(topology_, input_.pci);
     return std::move(topology_);
+}
+
+// What a table says wrong ends no start where every device that does DMA has its line.
+void Draft::forgive_tables() {
+    for (topology::Finding& found : topology_.findings)
+        if (found.id.starts_with("dmar-") || found.id.starts_with("iort-"))
+            found.severity = std::min(found.severity, Severity::warning);
 }
 
 // True when the user gave units and says of every PCI function that drives itself which one it goes
@@ -67,7 +76,7 @@ topology::Topology Draft::take() {
 bool Draft::described_by_hand() const {
     const auto covered = [&](const topology::PciFunction& function) {
         const auto* entry = user_.find_device(function.address);
-        return function.is_bridge || (entry != nullptr && !entry->uses.empty());
+        return does_no_dma(function) || (entry != nullptr && !entry->uses.empty());
     };
     const bool has_unit = std::ranges::any_of(
         user_.units, [](const config::UnitEntry& unit) { return is_driven(unit.kind); });
@@ -107,38 +116,28 @@ void Draft::read_dmar() {
         return;
     }
     auto dmar = firmware::parse_dmar(table->bytes);
-    const Severity at_most = described_by_hand() ? Severity::warning : Severity::error;
     if (std::ranges::count(input_.tables, "DMAR", &Table::name) > 1)
-        finding("dmar-several", at_most, {"DMAR"},
+        finding("dmar-several", Severity::error, {"DMAR"},
                 "The machine has several DMAR tables, and only the first was read: units of the others would be left open. "
                 "Describe units and devices by hand to start.");
     if (!dmar) {
-        finding("dmar-refused", at_most, {"DMAR"},
+        finding("dmar-refused", Severity::error, {"DMAR"},
                 dmar.error().text + ". Describe units and devices by hand to start without it.");
         return;
     }
-    for (topology::Finding& found : dmar->findings) {
-        found.severity = std::min(found.severity, at_most);
-        topology_.findings.push_back(std::move(found));
-    }
-    dmar->findings.clear();
+    std::ranges::move(std::exchange(dmar->findings, {}), std::back_inserter(topology_.findings));
     dmar_ = std::move(*dmar);
 }
 
 void Draft::read_iort() {
     const Table* table = find_table(input_, "IORT");
     if (table == nullptr) return;
-    const Severity at_most = described_by_hand() ? Severity::warning : Severity::error;
     auto iort = firmware::parse_iort(table->bytes);
     if (!iort) {
-        finding("iort-refused", at_most, {"IORT"}, iort.error().text + ". Describe units and devices by hand to start without it.");
+        finding("iort-refused", Severity::error, {"IORT"}, iort.error().text + ". Describe units and devices by hand to start without it.");
         return;
     }
-    for (topology::Finding& found : iort->findings) {
-        found.severity = std::min(found.severity, at_most);
-        topology_.findings.push_back(std::move(found));
-    }
-    iort->findings.clear();
+    std::ranges::move(std::exchange(iort->findings, {}), std::back_inserter(topology_.findings));
     iort_ = std::move(*iort);
 }
 
@@ -157,7 +156,7 @@ void Draft::add_firmware_units() {
     for (const Unit& unit : topology_.units)
         if (!user_.wants(unit.kind))
             finding("unit-kind-not-asked-for", Severity::warning, unit.origin,
-                    fmt::format("No smmu word names the kind of {0}, so that it stays as it is; add: smmu {1}", unit.name, word_of(unit.kind)));
+                    fmt::format("No smmu word names the kind of {0}; it is contained all the same. Add: smmu {1}", unit.name, word_of(unit.kind)));
 }
 
 void Draft::add_vtd_units() {
@@ -222,8 +221,8 @@ void Draft::check_units() {
         if (by_base[i]->registers.overlaps(by_base[i - 1]->registers))
             finding(
                 "unit-registers-overlap", Severity::error, by_base[i]->origin,
-                fmt::format("The registers of {} and {} (at {}) overlap; one of the two is wrong. With firmware wrong, say "
-                            "`smmu vtd ignore` and describe units and devices by hand.",
+                fmt::format("The registers of {} and {} (at {}) overlap; one of the two is wrong. Correct the unit line, or start "
+                            "with --tables and a mended copy of the tables.",
                             by_base[i]->name, by_base[i - 1]->name, by_base[i - 1]->origin.text));
     for (const config::AcceptEntry& entry : user_.uncontained_accepted)
         if (std::ranges::none_of(units, [&](const Unit& unit) { return unit.registers.first == entry.base; }))

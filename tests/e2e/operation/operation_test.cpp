@@ -2,7 +2,10 @@
 // Operation: what an administrator does with a service: check, reload, trial, release, safe state, stop.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
+#include <poll.h>
 #include <pty.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "tests/e2e/judges/observer.hpp"
 #include "tests/e2e/machine_room.hpp"
@@ -105,6 +108,48 @@ TEST_F(Operation, ACheckSaysWhatIsWrongByItsExitStatus) {
     EXPECT_THAT(ran.output, HasSubstr("# error unit-unknown"));
     EXPECT_EQ(service({"--check", "smmu", "nosuch"}).status, 2);
     EXPECT_EQ(service({"--check", "--tables", "/nonexistent", "smmu", "vtd"}).status, 2);
+}
+
+TEST_F(Operation, MistakesThatOnlyTheMachineShowsAreConfigurationToo) {
+    const Ran nobody = service({"--check", "smmu", "vtd", "ability", "admin", "user:nosuchuser"});
+    EXPECT_EQ(nobody.status, 2);
+    EXPECT_THAT(nobody.output, HasSubstr("nosuchuser"));
+    const Ran tables = service({"smmu", "vtd", "tables", "0x1800,8K"});
+    EXPECT_EQ(tables.status, 2) << tables.output;
+    EXPECT_THAT(tables.output, HasSubstr("NOT CONTAINED"));
+    EXPECT_FALSE(translating());
+}
+
+// On trial, a start that nobody could use goes back like one that nobody confirmed.
+TEST_F(Operation, ATrialThatCannotListenIsTakenBack) {
+    const Ran ran = service({"smmu", "vtd", "trial", "60", "socket", "/nonexistent/smmuman.sock"});
+    EXPECT_EQ(ran.status, 4) << ran.output;
+    EXPECT_FALSE(translating());
+    EXPECT_TRUE(room().writes(room().a(), other));
+}
+
+TEST_F(Operation, AUserWithoutAbilitiesTakesNobodysSeat) {
+    ASSERT_TRUE(room().start_service());
+    ClientProcess stranger = room().client(ClientProcess::nobody);
+    const Answer left = stranger.run([] {
+        constexpr int tried = 400;
+        const std::string path = std::getenv("SMMUMAN_SOCKET");
+        std::vector<pollfd> sockets;
+        sockaddr_un address{};
+        address.sun_family = AF_UNIX;
+        path.copy(address.sun_path, sizeof address.sun_path - 1);
+        for (int i = 0; i < tried; ++i) {
+            const int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+            if (connect(fd, static_cast<const sockaddr*>(static_cast<const void*>(&address)), sizeof address) == 0)
+                sockets.push_back({fd, POLLIN, 0});
+        }
+        usleep(500'000);
+        poll(sockets.data(), sockets.size(), 0);
+        return long(std::ranges::count_if(sockets, [](const pollfd& one) { return one.revents == 0; }));
+    });
+    EXPECT_GT(left.value, 0);
+    EXPECT_LE(left.value, 128);
+    EXPECT_EQ(ctl({"status"}).status, 0);
 }
 
 TEST_F(Operation, AnUnknownOptionAndTwoTasksAreRefused) {

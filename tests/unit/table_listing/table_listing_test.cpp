@@ -72,7 +72,7 @@ TEST(TableListing, BrokenTablesGiveFindings) {
     std::size_t seen = 0;
     for (const auto& entry : std::filesystem::directory_iterator(test::data_folder() / "malformed")) {
         const std::string name = entry.path().filename();
-        if (!name.ends_with(".bin")) continue;
+        if (!name.ends_with(".bin") || name.starts_with("iort")) continue;
         SCOPED_TRACE(name);
         const json listing = listing_of(entry.path(), name.starts_with("dmar") ? "DMAR" : "MCFG");
         EXPECT_FALSE(listing["findings"].empty() && name != "dmar-many-drhd.bin");
