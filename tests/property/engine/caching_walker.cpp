@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/property/engine/caching_walker.hpp"
 
+#include <algorithm>
+
 namespace smmu::paging::test {
 namespace {
 
@@ -133,13 +135,15 @@ void CachingWalker::picture_of(std::uint64_t table, unsigned level, std::uint64_
     };
     const std::uint64_t* const entries = words(table);
     if (entries == nullptr) return note("lies outside table memory");
-    const auto [copy, fresh] = picture.tables.emplace(table, Words(entries, entries + 512));
-    if (!fresh) return note("is linked twice");
     const unsigned span = layout_.span_log2(level);
     const std::uint64_t count =
         std::uint64_t{1} << (level + 1 == layout_.levels ? layout_.input_bits - span : layout_.index_bits);
+    const std::uint64_t held = std::max<std::uint64_t>(count, 512);  // joined root tables have more
+    const auto [copy, fresh] = picture.tables.emplace(table, Words(entries, entries + held));
+    if (!fresh) return note("is linked twice");
+    picture.frames += held / 512;
     std::uint64_t live = 0;
-    for (std::uint64_t i = 0; i < 512; ++i) {
+    for (std::uint64_t i = 0; i < held; ++i) {
         const std::uint64_t word = copy->second[i];
         if (word == 0) continue;
         if (i >= count) return note("has an entry beyond its last");
@@ -199,6 +203,44 @@ Layout vtd_first_stage_layout(unsigned levels, unsigned input_bits, std::uint64_
         return {Decoded::Kind::leaf, frame, true, writable};
     };
     return {levels, 9, input_bits, decode};
+}
+
+namespace {
+
+// `of_leaf`: what the bits of a leaf besides address and type mean; bad where they are not ours.
+Layout arm_layout(unsigned levels, unsigned input_bits, std::uint64_t leaf_sizes,
+                  std::function<Decoded(std::uint64_t attributes)> of_leaf) {
+    const auto decode = [leaf_sizes, of_leaf](std::uint64_t word, unsigned level) -> Decoded {
+        if (word == 0) return {};
+        const std::uint64_t frame = word & 0x0000'FFFF'FFFF'F000, size = std::uint64_t{1} << (12 + 9 * level);
+        const std::uint64_t attributes = word & ~std::uint64_t{0x0000'FFFF'FFFF'F003};
+        if (level > 0 && (word & 3) == 3) return {attributes == 0 ? Decoded::Kind::link : Decoded::Kind::bad, frame, true, true};
+        if ((word & 3) != (level == 0 ? 3 : 1)) return {Decoded::Kind::bad};
+        if ((leaf_sizes & size) == 0 || (frame & (size - 1)) != 0) return {Decoded::Kind::bad};
+        Decoded leaf = of_leaf(attributes);
+        leaf.address = frame;
+        return leaf;
+    };
+    return {levels, 9, input_bits, decode};
+}
+
+}  // namespace
+
+Layout arm_stage2_layout(unsigned levels, unsigned input_bits, std::uint64_t leaf_sizes) {
+    return arm_layout(levels, input_bits, leaf_sizes, [](std::uint64_t attributes) -> Decoded {
+        constexpr std::uint64_t always = 1 << 10 | 3 << 8 | 0xF << 2;
+        const std::uint64_t permissions = attributes & 0xC0;
+        if ((attributes & ~std::uint64_t{0xC0}) != always || permissions == 0) return {Decoded::Kind::bad};
+        return {Decoded::Kind::leaf, 0, (permissions & 0x40) != 0, (permissions & 0x80) != 0};
+    });
+}
+
+Layout arm_stage1_layout(unsigned levels, unsigned input_bits, std::uint64_t leaf_sizes) {
+    return arm_layout(levels, input_bits, leaf_sizes, [](std::uint64_t attributes) -> Decoded {
+        constexpr std::uint64_t always = 1 << 11 | 1 << 10 | 3 << 8 | 1 << 6;
+        if ((attributes & ~std::uint64_t{0x80}) != always) return {Decoded::Kind::bad};
+        return {Decoded::Kind::leaf, 0, true, (attributes & 0x80) == 0};
+    });
 }
 
 }  // namespace smmu::paging::test

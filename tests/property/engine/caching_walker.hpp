@@ -61,6 +61,7 @@ public:
     struct Picture {
         std::vector<Piece> leaves;                // ascending, neighbours joined
         std::map<std::uint64_t, Words> tables;    // every reachable table, its words
+        std::uint64_t frames = 0;                 // of 512 words, in those tables
         std::string problem;                      // the first thing no table may be: empty, shared, outside, bad
     };
     // Everything that can be reached from the root.
@@ -98,5 +99,8 @@ private:
 Layout vtd_second_stage_layout(unsigned levels, unsigned input_bits, std::uint64_t leaf_sizes);
 // The first stage of VT-d: user, accessed and, where writing is allowed, dirty must be set from the start.
 Layout vtd_first_stage_layout(unsigned levels, unsigned input_bits, std::uint64_t leaf_sizes);
+// Both stages of VMSAv8-64 with 4 KiB pages: accessed, write-back, inner shareable; the first unprivileged and not global.
+Layout arm_stage2_layout(unsigned levels, unsigned input_bits, std::uint64_t leaf_sizes);
+Layout arm_stage1_layout(unsigned levels, unsigned input_bits, std::uint64_t leaf_sizes);
 
 }  // namespace smmu::paging::test

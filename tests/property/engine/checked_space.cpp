@@ -170,7 +170,7 @@ void CheckedSpaceBase::check_now(const Oracle& expected) {
     if (changed_otherwise(Allowed::additions)) note("a live entry changed without a flush");
     if (const std::string breach = shape(); !breach.empty()) note(breach);
     if (const std::string stale = walker_->stale(); !stale.empty()) note(stale);
-    const std::uint64_t reserve = space().table_frames() - picture.tables.size();
+    const std::uint64_t reserve = space().table_frames() - picture.frames;
     if (reserve > 2 * std::uint64_t{geometry_.levels - 1}) note("frames are held that no table is made of");
 }
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The engine under random requests, geometries of VT-d's second and first stage, ample and scarce memory, two spaces side by
+// The engine under random requests, geometries of VT-d's and of Arm's stages, ample and scarce memory, two spaces side by
 // side; every request is checked from all sides by CheckedSpace.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
 
+#include "paging/arm_stage1.hpp"
+#include "paging/arm_stage2.hpp"
 #include "paging/vtd_first_stage.hpp"
 #include "paging/vtd_second_stage.hpp"
 #include "tests/property/engine/checked_space.hpp"
@@ -25,19 +27,26 @@ struct Scene {
     std::uint64_t quota;   // of each account
     bool scarce = false;   // somebody else takes and returns frames at random
     memory::Coherency coherency = memory::Coherency::snooped;
-    bool first_stage = false;
+    enum class Tables { vtd_second_stage, vtd_first_stage, arm_stage2, arm_stage1 } tables = Tables::vtd_second_stage;
+
+    bool write_alone() const { return tables == Tables::vtd_second_stage || tables == Tables::arm_stage2; }
 };
+using Tables = Scene::Tables;
 
 std::unique_ptr<CheckedSpaceBase> make_space(const Scene& scene, memory::Arena& arena, memory::TableMemory memory,
                                              memory::Account& account, std::uint64_t seed) {
     const Geometry geometry{scene.levels, scene.input_bits, scene.leaf_sizes, scene.coherency};
-    if (scene.first_stage)
-        return std::make_unique<CheckedSpace<VtdFirstStage>>(
-            arena, memory, account, geometry,
-            vtd_first_stage_layout(scene.levels, scene.input_bits, scene.leaf_sizes), seed);
-    return std::make_unique<CheckedSpace<VtdSecondStage>>(
-        arena, memory, account, geometry,
-        vtd_second_stage_layout(scene.levels, scene.input_bits, scene.leaf_sizes), seed);
+    const auto make = [&]<Format F>(auto layout) -> std::unique_ptr<CheckedSpaceBase> {
+        return std::make_unique<CheckedSpace<F>>(arena, memory, account, geometry,
+                                                 layout(scene.levels, scene.input_bits, scene.leaf_sizes), seed);
+    };
+    switch (scene.tables) {
+        case Tables::vtd_first_stage: return make.operator()<VtdFirstStage>(vtd_first_stage_layout);
+        case Tables::arm_stage2: return make.operator()<ArmStage2>(arm_stage2_layout);
+        case Tables::arm_stage1: return make.operator()<ArmStage1>(arm_stage1_layout);
+        case Tables::vtd_second_stage: break;
+    }
+    return make.operator()<VtdSecondStage>(vtd_second_stage_layout);
 }
 
 class EngineProperty : public testing::TestWithParam<Scene> {};
@@ -56,7 +65,7 @@ TEST_P(EngineProperty, RandomRequests) {
         accounts[i].limit = scene.quota;
         spaces[i] = make_space(scene, *arena, memory.get(), accounts[i], random());
     }
-    RequestSource source(random, scene.input_bits, scene.leaf_sizes, !scene.first_stage);
+    RequestSource source(random, scene.input_bits, scene.leaf_sizes, scene.write_alone());
     std::map<int, int> outcomes;
     memory::Account others;
     std::vector<memory::Frame> taken;
@@ -117,10 +126,24 @@ INSTANTIATE_TEST_SUITE_P(
         Scene{"Bits57AllLeaves", 5, 57, page | large | huge, 700, unlimited},
         Scene{"Bits46AllLeaves", 4, 46, page | large | huge, 700, unlimited},
         Scene{"FirstStage47AllLeaves", 4, 47, page | large | huge, 700, unlimited, false,
-              memory::Coherency::not_snooped, true},
-        Scene{"FirstStage47Scarce", 4, 47, page | large, 64, unlimited, true, memory::Coherency::snooped, true},
+              memory::Coherency::not_snooped, Tables::vtd_first_stage},
+        Scene{"FirstStage47Scarce", 4, 47, page | large, 64, unlimited, true, memory::Coherency::snooped,
+              Tables::vtd_first_stage},
         Scene{"FirstStage56AllLeaves", 5, 56, page | large | huge, 700, unlimited, false,
-              memory::Coherency::snooped, true}),
+              memory::Coherency::snooped, Tables::vtd_first_stage},
+        // Two and eight root tables side by side, one, and a part of one.
+        Scene{"ArmStage2Bits40", 3, 40, page | large | huge, 700, unlimited, false, memory::Coherency::snooped,
+              Tables::arm_stage2},
+        Scene{"ArmStage2Bits42Scarce", 3, 42, page | large, 64, unlimited, true, memory::Coherency::not_snooped,
+              Tables::arm_stage2},
+        Scene{"ArmStage2Bits44", 4, 44, page | large | huge, 700, unlimited, false, memory::Coherency::not_snooped,
+              Tables::arm_stage2},
+        Scene{"ArmStage2Bits36", 3, 36, page | large | huge, 700, unlimited, false, memory::Coherency::snooped,
+              Tables::arm_stage2},
+        Scene{"ArmStage1Bits47", 4, 47, page | large | huge, 700, unlimited, false, memory::Coherency::snooped,
+              Tables::arm_stage1},
+        Scene{"ArmStage1Bits47Scarce", 4, 47, page | large, 64, unlimited, true, memory::Coherency::not_snooped,
+              Tables::arm_stage1}),
     [](const auto& scene) { return std::string(scene.param.name); });
 
 }  // namespace
