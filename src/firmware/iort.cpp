@@ -142,7 +142,13 @@ private:
 
     bool read_base(IortNode& node, std::size_t offset, const ByteReader& bytes) {
         node.base = PhysAddr{*bytes.at<std::uint64_t>(16)};
-        if (node.base.value != 0 && is_aligned(node.base, 12)) return true;
+        if (node.base.value == 0) {
+            finding("iort-smmu-base-zero", Severity::warning, offset,
+                    "An SMMU has register base 0, which firmware writes for a unit that is not there; it is dropped, and devices that "
+                    "go through it are behind no unit.");
+            return false;
+        }
+        if (is_aligned(node.base, 12)) return true;
         finding("iort-smmu-base-bad", Severity::error, offset,
                 fmt::format("An SMMU's register base {:#x} is not at a page; it is dropped. Describe it by hand with a unit line.", node.base.value));
         return false;
@@ -202,6 +208,11 @@ private:
     void read_mappings(const Pending& pending) {
         const std::uint64_t count = *pending.bytes.at<std::uint32_t>(8), at = *pending.bytes.at<std::uint32_t>(12);
         IortNode& node = iort_.nodes[pending.node];
+        if (count != 0 && at < least_bytes(node.kind) && node.kind != IortKind::named_component) {
+            finding("iort-mappings-cut", Severity::error, pending.offset,
+                    fmt::format("The mappings of the {} node are said to lie inside its own members; they are dropped.", name(node.kind)));
+            return;
+        }
         for (std::uint64_t i = 0; i < count; ++i) {
             const std::uint64_t here = at + i * mapping_bytes;
             const auto bytes = pending.bytes.slice(here, mapping_bytes);

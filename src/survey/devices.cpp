@@ -131,13 +131,17 @@ std::vector<Stream> Draft::board_streams(const Device& device) const {
     return streams;
 }
 
-// By way of the root complex: every id that the function's DMA may carry, as the id that its unit sees.
+// By way of the root complex: every id that the function's DMA may carry, as the id that its unit sees. One of them that goes
+// around every unit makes the device one that cannot be contained.
 std::vector<Stream> Draft::mapped_streams(const PciAddress& address) const {
     std::vector<Stream> streams;
-    for (const RequesterId& id : requester_ids(input_.pci, address))
-        for (const firmware::IortStream& found : iort_->streams_of(address.segment, id.id))
+    for (const RequesterId& id : requester_ids(input_.pci, address)) {
+        const auto mapped = iort_->streams_of(address.segment, id.id);
+        if (mapped.empty()) return {};
+        for (const firmware::IortStream& found : mapped)
             add_new(streams, {smmu_units_.at(found.smmu), found.id,
                               {fmt::format("{}, {}", found.origin.text, id.origin.text)}});
+    }
     return streams;
 }
 

@@ -132,6 +132,11 @@ void Draft::read_dmar() {
 void Draft::read_iort() {
     const Table* table = find_table(input_, "IORT");
     if (table == nullptr) return;
+    if (std::ranges::count(input_.tables, "IORT", &Table::name) > 1)
+        finding("iort-several", Severity::error, {"IORT"},
+                "The machine has several IORT tables, and only the first was read: units of the others would be left open. "
+                "Describe units and devices by hand to start.");
+    read_madt();
     auto iort = firmware::parse_iort(table->bytes);
     if (!iort) {
         finding("iort-refused", Severity::error, {"IORT"}, iort.error().text + ". Describe units and devices by hand to start without it.");
@@ -139,6 +144,20 @@ void Draft::read_iort() {
     }
     std::ranges::move(std::exchange(iort->findings, {}), std::back_inserter(topology_.findings));
     iort_ = std::move(*iort);
+}
+
+// Of a machine with an IORT: those of x86 stand at fixed places.
+void Draft::read_madt() {
+    const auto unprotected = [&](const std::string& why) {
+        finding("madt-refused", Severity::warning, {"APIC"},
+                why + ", so that the interrupt controllers are unknown and not protected: grant no device memory that holds them.");
+    };
+    const Table* table = find_table(input_, "APIC");
+    if (table == nullptr) return unprotected("The machine has no MADT");
+    auto madt = firmware::parse_madt(table->bytes);
+    if (!madt) return unprotected(madt.error().text);
+    std::ranges::move(std::exchange(madt->findings, {}), std::back_inserter(topology_.findings));
+    madt_ = std::move(*madt);
 }
 
 PhysRange Draft::registers_at(PhysAddr base, std::uint64_t at_least) const {
@@ -252,6 +271,13 @@ void Draft::add_protected() {
              fmt::format("PCI configuration space of segment {:04x}", window.segment)});
     for (const PhysRange& range : input_.table_memory)
         topology_.protected_memory.push_back({range, "table memory"});
+    for (const firmware::GicFrame& frame : madt_.frames)
+        topology_.protected_memory.push_back({frame.range, std::string(firmware::name(frame.kind)) + " of the interrupt controller"});
+    // Nobody is given a doorbell yet, so nobody may open one.
+    for (const firmware::TranslationService& service : madt_.services)
+        topology_.protected_memory.push_back({service.doorbell, "doorbell of an interrupt translation service"});
+    for (const firmware::MessageFrame& frame : madt_.message_frames)
+        topology_.protected_memory.push_back({frame.doorbell, "doorbell of a message frame"});
     if (!x86) return;
     topology_.protected_memory.push_back({io_apic_frames, "I/O interrupt controllers"});
     topology_.protected_memory.push_back({local_apic_frames, "local interrupt controllers"});

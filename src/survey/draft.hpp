@@ -12,6 +12,7 @@
 
 #include "firmware/dmar.hpp"
 #include "firmware/iort.hpp"
+#include "firmware/madt.hpp"
 #include "firmware/mcfg.hpp"
 #include "survey/scope_map.hpp"
 #include "survey/survey.hpp"
@@ -30,6 +31,7 @@ private:
     void read_mcfg();
     void read_dmar();
     void read_iort();
+    void read_madt();
     void add_firmware_units();
     void add_vtd_units();
     void add_smmu_units();
@@ -91,6 +93,7 @@ private:
     std::vector<UnitId> drhd_units_;  // unit of dmar_->units[i]
     std::optional<firmware::Iort> iort_;
     std::map<std::size_t, UnitId> smmu_units_;  // unit of iort_->nodes[i]
+    firmware::Madt madt_;
     std::optional<ScopeMap> scopes_;
 };
 
