@@ -10,8 +10,15 @@ function(smmu_model name)
 endfunction()
 
 smmu_model(common)
+find_library(LIBFDT fdt REQUIRED)  # Debian has no pkg-config file for it
 smmu_model(vtd smmu_model_common)
+smmu_model(mmu500 smmu_model_common ${LIBFDT})
 
-# The model as a board of its own, in the place of smmu-board.
-add_executable(smmu-model-vtd "${PROJECT_SOURCE_DIR}/tests/models/vtd/program/main.cpp")
-target_link_libraries(smmu-model-vtd PRIVATE smmu_model_vtd)
+# smmu_model_program(NAME): the model as a board of its own, smmu-model-NAME, in the place of smmu-board.
+function(smmu_model_program name)
+  add_executable(smmu-model-${name} "${PROJECT_SOURCE_DIR}/tests/models/${name}/program/main.cpp")
+  target_link_libraries(smmu-model-${name} PRIVATE smmu_model_${name})
+endfunction()
+
+smmu_model_program(vtd)
+smmu_model_program(mmu500)
