@@ -1,16 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 # Software models of hardware that QEMU lacks: tests/models/NAME/model/ is the library smmu_model_NAME, which a
-# test's `rooms` names as model/NAME.
+# test's `rooms` names as model/NAME. What all models share is in model/common.
 function(smmu_model name)
   file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/models/${name}/model/*.cpp")
   add_library(smmu_model_${name} STATIC ${sources})
   target_include_directories(smmu_model_${name} PUBLIC "${PROJECT_SOURCE_DIR}")
-  target_link_libraries(smmu_model_${name} PUBLIC smmu_board nlohmann_json::nlohmann_json smmu_options)
+  target_link_libraries(smmu_model_${name} PUBLIC ${ARGN} smmu_board nlohmann_json::nlohmann_json smmu_options)
   smmu_precompile(smmu_model_${name} smmu_report)
 endfunction()
 
-smmu_model(vtd)
+smmu_model(common)
+find_library(LIBFDT fdt REQUIRED)  # Debian has no pkg-config file for it
+smmu_model(vtd smmu_model_common)
+smmu_model(mmu500 smmu_model_common ${LIBFDT})
 
-# The model as a board of its own, in the place of smmu-board.
-add_executable(smmu-model-vtd "${PROJECT_SOURCE_DIR}/tests/models/vtd/program/main.cpp")
-target_link_libraries(smmu-model-vtd PRIVATE smmu_model_vtd)
+# smmu_model_program(NAME): the model as a board of its own, smmu-model-NAME, in the place of smmu-board.
+function(smmu_model_program name)
+  add_executable(smmu-model-${name} "${PROJECT_SOURCE_DIR}/tests/models/${name}/program/main.cpp")
+  target_link_libraries(smmu-model-${name} PRIVATE smmu_model_${name})
+endfunction()
+
+smmu_model_program(vtd)
+smmu_model_program(mmu500)

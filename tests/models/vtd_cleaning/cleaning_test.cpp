@@ -25,7 +25,7 @@ constexpr std::uint16_t nic = 0x0018, disk = 0x0020;
 
 // The unit that the driver of the running test works on.
 struct Cleaned {
-    model::Memory* memory = nullptr;
+    smmu::model::Memory* memory = nullptr;
     model::Unit* unit = nullptr;
     unsigned lines = 0;
     unsigned forgotten = 0;  // this one (from 1) does not happen; 0: all do
@@ -76,7 +76,7 @@ private:
 
 class Machine final : public platform::Platform {
 public:
-    Machine(model::Memory& memory, model::Unit& unit) : memory_(memory), unit_(unit) {}
+    Machine(smmu::model::Memory& memory, model::Unit& unit) : memory_(memory), unit_(unit) {}
     std::string name() const override { return "model"; }
     memory::BootIdentity boot_identity() const override { return {1, 2, 3}; }
     std::vector<PhysRange> ram() const override { return {}; }
@@ -93,7 +93,7 @@ public:
     }
 
 private:
-    model::Memory& memory_;
+    smmu::model::Memory& memory_;
     model::Unit& unit_;
 };
 
@@ -193,8 +193,8 @@ private:
     // In different tables of every level.
     static constexpr std::array<std::uint64_t, 8> places_{0x5000,      0x20'0000,      0x3f'f000 - 2 * page, 0x4000'0000,
                                                           0x7000'0000, 0x1'0000'0000, 0x12'3456'7000,       0x20'0000'0000};
-    model::Memory ram_;
-    model::Complaints complaints_;
+    smmu::model::Memory ram_;
+    smmu::model::Complaints complaints_;
     model::Unit unit_;
     Machine machine_;
     Time clock_;

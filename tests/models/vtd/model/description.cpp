@@ -1,91 +1,57 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/models/vtd/model/description.hpp"
 
-#include <fmt/format.h>
-
-#include <algorithm>
 #include <cstdio>
-#include <filesystem>
-#include <fstream>
-#include <map>
-#include <nlohmann/json.hpp>
-#include <stdexcept>
+
+#include "tests/models/common/model/json.hpp"
 
 namespace smmu::model::vtd {
 namespace {
 
 using nlohmann::json;
 
-const std::map<std::string, unsigned Features::*> numbers = {
-    {"major", &Features::major},
-    {"minor", &Features::minor},
-    {"sagaw", &Features::sagaw},
-    {"mgaw", &Features::mgaw},
-    {"domain_bits", &Features::domain_bits},
-    {"fault_registers", &Features::fault_registers},
-    {"fault_offset", &Features::fault_offset},
-    {"large_pages", &Features::large_pages},
-    {"mamv", &Features::mamv},
-    {"iotlb_offset", &Features::iotlb_offset},
-    {"pasid_bits", &Features::pasid_bits}};
+const Numbers<Features> numbers = {{"major", &Features::major},
+                                   {"minor", &Features::minor},
+                                   {"sagaw", &Features::sagaw},
+                                   {"mgaw", &Features::mgaw},
+                                   {"domain_bits", &Features::domain_bits},
+                                   {"fault_registers", &Features::fault_registers},
+                                   {"fault_offset", &Features::fault_offset},
+                                   {"large_pages", &Features::large_pages},
+                                   {"mamv", &Features::mamv},
+                                   {"iotlb_offset", &Features::iotlb_offset},
+                                   {"pasid_bits", &Features::pasid_bits}};
 
-const std::map<std::string, bool Features::*> switches = {
-    {"page_selective", &Features::page_selective},
-    {"caching_mode", &Features::caching_mode},
-    {"write_buffer", &Features::write_buffer},
-    {"low_protected", &Features::low_protected},
-    {"high_protected", &Features::high_protected},
-    {"srtp_invalidates", &Features::srtp_invalidates},
-    {"sirtp_invalidates", &Features::sirtp_invalidates},
-    {"drains", &Features::drains},
-    {"first_stage_1g", &Features::first_stage_1g},
-    {"first_stage_5", &Features::first_stage_5},
-    {"coherent", &Features::coherent},
-    {"queued", &Features::queued},
-    {"device_tlb", &Features::device_tlb},
-    {"interrupt_remapping", &Features::interrupt_remapping},
-    {"x2apic", &Features::x2apic},
-    {"pass_through", &Features::pass_through},
-    {"snoop_control", &Features::snoop_control},
-    {"scalable", &Features::scalable},
-    {"first_stage", &Features::first_stage},
-    {"second_stage", &Features::second_stage},
-    {"nested", &Features::nested},
-    {"walk_snoop", &Features::walk_snoop},
-    {"abort_mode", &Features::abort_mode},
-    {"rid_pasid", &Features::rid_pasid}};
+const Switches<Features> switches = {{"page_selective", &Features::page_selective},
+                                     {"caching_mode", &Features::caching_mode},
+                                     {"write_buffer", &Features::write_buffer},
+                                     {"low_protected", &Features::low_protected},
+                                     {"high_protected", &Features::high_protected},
+                                     {"srtp_invalidates", &Features::srtp_invalidates},
+                                     {"sirtp_invalidates", &Features::sirtp_invalidates},
+                                     {"drains", &Features::drains},
+                                     {"first_stage_1g", &Features::first_stage_1g},
+                                     {"first_stage_5", &Features::first_stage_5},
+                                     {"coherent", &Features::coherent},
+                                     {"queued", &Features::queued},
+                                     {"device_tlb", &Features::device_tlb},
+                                     {"interrupt_remapping", &Features::interrupt_remapping},
+                                     {"x2apic", &Features::x2apic},
+                                     {"pass_through", &Features::pass_through},
+                                     {"snoop_control", &Features::snoop_control},
+                                     {"scalable", &Features::scalable},
+                                     {"first_stage", &Features::first_stage},
+                                     {"second_stage", &Features::second_stage},
+                                     {"nested", &Features::nested},
+                                     {"walk_snoop", &Features::walk_snoop},
+                                     {"abort_mode", &Features::abort_mode},
+                                     {"rid_pasid", &Features::rid_pasid}};
 
 const std::map<std::string, Kind> kinds = {{"host_bridge", Kind::host_bridge},
                                            {"edu", Kind::edu},
                                            {"ats_edu", Kind::ats_edu},
                                            {"root_port", Kind::root_port},
                                            {"pci_bridge", Kind::pci_bridge}};
-
-// A number, or a text such as "0xfed90000".
-std::uint64_t number(const json& value) {
-    return value.is_string() ? std::stoull(value.get<std::string>(), nullptr, 0)
-                             : value.get<std::uint64_t>();
-}
-
-// Every member is known: nothing is passed over in silence.
-void expect_only(const json& object, std::initializer_list<std::string_view> known) {
-    for (const auto& [key, value] : object.items())
-        if (std::ranges::find(known, key) == known.end())
-            throw std::invalid_argument("'" + key + "' is not known");
-}
-
-Features features(const json& object) {
-    Features features;
-    for (const auto& [key, value] : object.items()) {
-        if (const auto found = numbers.find(key); found != numbers.end())
-            features.*found->second = value.get<unsigned>();
-        else if (const auto named = switches.find(key); named != switches.end())
-            features.*named->second = value.get<bool>();
-        else
-            throw std::invalid_argument("there is no feature '" + key + "'");
-    }
-    return features;
-}
 
 std::vector<ScopeFacts> scopes(const json& list) {
     std::vector<ScopeFacts> scopes;
@@ -122,7 +88,8 @@ UnitFacts unit(const json& object) {
     unit.segment = object.value("segment", unit.segment);
     unit.takes_all = object.value("takes_all", false);
     if (object.contains("scopes")) unit.scopes = scopes(object["scopes"]);
-    if (object.contains("features")) unit.features = features(object["features"]);
+    if (object.contains("features"))
+        unit.features = read_members(object["features"], numbers, switches);
     unit.behaviour.acknowledge_delay = object.value("acknowledge_delay", 0u);
     unit.behaviour.collapses_faults = object.value("collapses_faults", false);
     if (object.contains("never_acknowledged"))
@@ -171,15 +138,7 @@ MachineFacts facts(const json& object) {
 }  // namespace
 
 Result<MachineFacts> load_facts(const std::string& path) {
-    std::ifstream file(path);
-    if (!file) return fail(ENOENT, fmt::format("{}: cannot be opened", path));
-    try {
-        MachineFacts read = facts(json::parse(file));
-        read.name = std::filesystem::path(path).stem().string();
-        return read;
-    } catch (const std::exception& wrong) {
-        return fail(EINVAL, fmt::format("{}: {}", path, wrong.what()));
-    }
+    return load_description(path, facts);
 }
 
 }  // namespace smmu::model::vtd

@@ -3,43 +3,22 @@
 
 #include <algorithm>
 #include <set>
-#include <string_view>
+
+#include "tests/models/common/model/acpi_table.hpp"
 
 namespace smmu::model::vtd {
 namespace {
 
-class Table {
+class Table : public AcpiTable {
 public:
-    explicit Table(std::string_view signature) {
-        text(signature);
-        number(0, 4);  // length, set at the end
-        number(1, 1);
-        number(0, 1);  // checksum, likewise
-        text("SMMUMNMODEL   ");
-        number(1, 4);
-        text("SMMU");
-        number(1, 4);
-    }
-    void number(std::uint64_t value, unsigned bytes) {
-        for (unsigned i = 0; i < bytes; ++i) bytes_.push_back(std::byte(value >> 8 * i & 0xff));
-    }
-    void text(std::string_view characters) {
-        for (const char character : characters) number(std::uint8_t(character), 1);
-    }
+    using AcpiTable::AcpiTable;
     std::size_t begin_record(unsigned type) {
-        const std::size_t at = bytes_.size();
+        const std::size_t at = size();
         number(type, 2);
         number(0, 2);
         return at;
     }
-    void end_record(std::size_t at) { set(at + 2, bytes_.size() - at, 2); }
-    link::FirmwareTable finish() {
-        set(4, bytes_.size(), 4);
-        unsigned sum = 0;
-        for (const std::byte byte : bytes_) sum += unsigned(byte);
-        set(9, 0u - sum, 1);
-        return {{reinterpret_cast<const char*>(bytes_.data()), 4}, 0, bytes_};
-    }
+    void end_record(std::size_t at) { set(at + 2, size() - at, 2); }
     void scopes(const std::vector<ScopeFacts>& scopes) {
         for (const ScopeFacts& scope : scopes) {
             number(scope.below ? 2 : 1, 1);
@@ -52,12 +31,6 @@ public:
             }
         }
     }
-
-private:
-    void set(std::size_t at, std::uint64_t value, unsigned bytes) {
-        for (unsigned i = 0; i < bytes; ++i) bytes_[at + i] = std::byte(value >> 8 * i & 0xff);
-    }
-    std::vector<std::byte> bytes_;
 };
 
 link::FirmwareTable dmar(const MachineFacts& facts) {

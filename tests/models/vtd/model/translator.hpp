@@ -7,9 +7,9 @@
 #include <string>
 
 #include "tests/models/vtd/model/caches.hpp"
-#include "tests/models/vtd/model/complaints.hpp"
+#include "tests/models/common/model/complaints.hpp"
 #include "tests/models/vtd/model/features.hpp"
-#include "tests/models/vtd/model/memory.hpp"
+#include "tests/models/common/model/memory.hpp"
 
 namespace smmu::model::vtd {
 

@@ -1,48 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // smmu-model-vtd: the model of VT-d units as a board of its own, in the place of smmu-board.
-#include <fmt/format.h>
-#include <unistd.h>
-
-#include "board/program.hpp"
+#include "tests/models/common/model/program.hpp"
 #include "tests/models/vtd/model/description.hpp"
 #include "tests/models/vtd/model/machine.hpp"
 
-namespace {
-
-using namespace smmu;
-
-class ModelProgram final : public board::Program {
-public:
-    std::string_view name() const override { return "smmu-model-vtd"; }
-    const char* usage() const override {
-        return "usage: smmu-model-vtd [options] FILE.json   run a modelled board in the "
-               "foreground\n"
-               "       smmu-model-vtd --stop NAME|SOCKET    end a running one\n"
-               "  --socket PATH, --run-dir DIR, --lifetime-fd N, --log FILE: as of smmu-board\n"
-               "The log (model.log in DIR) takes a line 'COMPLAINT: ...' for each rule of the\n"
-               "specification that the driver breaks.\n";
-    }
-
-    Result<std::string> load(board::Options& options) override {
-        SMMU_TRY(facts_, model::vtd::load_facts(options.board));
-        return facts_.name;
-    }
-
-    Result<Running> start(const board::Options& options) override {
-        const std::string log =
-            options.log.empty() ? options.run_directory + "/model.log" : options.log;
-        Running running;
-        running.machine = std::make_unique<model::vtd::VtdMachine>(facts_, log);
-        running.words = fmt::format("pid={} qemu=0", getpid());
-        return running;
-    }
-
-private:
-    model::vtd::MachineFacts facts_;
-};
-
-}  // namespace
-
 int main(int count, char** arguments) {
-    return ModelProgram().main(count, arguments);
+    using namespace smmu::model;
+    return ModelProgram<vtd::VtdMachine, vtd::MachineFacts>("smmu-model-vtd", vtd::load_facts)
+        .main(count, arguments);
 }

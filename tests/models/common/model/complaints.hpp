@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-namespace smmu::model::vtd {
+namespace smmu::model {
 
 class Complaints {
 public:
@@ -34,4 +34,4 @@ private:
     std::ofstream file_;
 };
 
-}  // namespace smmu::model::vtd
+}  // namespace smmu::model

@@ -12,7 +12,7 @@
 #include "base/result.hpp"
 #include "base/unique_fd.hpp"
 
-namespace smmu::model::vtd {
+namespace smmu::model {
 
 // Anonymous memory of a fixed length, all zero; takes room only where something was written.
 class Mapping {
@@ -30,15 +30,17 @@ private:
 
 class Memory {
 public:
-    // From physical address 0, whole pages.
-    explicit Memory(std::uint64_t bytes);
+    // Whole pages, from physical address `base` on.
+    explicit Memory(std::uint64_t bytes, std::uint64_t base = 0);
 
     int file() const { return file_.get(); }
+    std::uint64_t base() const { return base_; }
     std::uint64_t bytes() const { return bytes_; }
+    // Below the base the difference wraps, and is beyond every end.
     bool contains(std::uint64_t address, std::uint64_t length) const {
-        return address < bytes_ && length <= bytes_ - address;
+        return address - base_ < bytes_ && length <= bytes_ - (address - base_);
     }
-    std::byte* at(std::uint64_t address) const { return mapping_.start() + address; }
+    std::byte* at(std::uint64_t address) const { return mapping_.start() + (address - base_); }
     template <class T>
     T load(std::uint64_t address) const {
         T value;
@@ -51,6 +53,7 @@ public:
     }
 
 private:
+    std::uint64_t base_;
     std::uint64_t bytes_;
     UniqueFd file_;
     Mapping mapping_;
@@ -82,4 +85,4 @@ private:
     std::optional<Mapping> flushed_;
 };
 
-}  // namespace smmu::model::vtd
+}  // namespace smmu::model

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/models/vtd/model/memory.hpp"
+#include "tests/models/common/model/memory.hpp"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -7,7 +7,7 @@
 
 #include <stdexcept>
 
-namespace smmu::model::vtd {
+namespace smmu::model {
 namespace {
 
 UniqueFd ram_file(std::uint64_t bytes) {
@@ -32,8 +32,8 @@ Mapping::~Mapping() {
     munmap(start_, bytes_);
 }
 
-Memory::Memory(std::uint64_t bytes)
-    : bytes_(bytes), file_(ram_file(bytes)), mapping_(file_.get(), bytes) {}
+Memory::Memory(std::uint64_t bytes, std::uint64_t base)
+    : base_(base), bytes_(bytes), file_(ram_file(bytes)), mapping_(file_.get(), bytes) {}
 
 View::View(const Memory& memory, bool has_cache, bool has_write_buffer) : memory_(memory) {
     if (has_cache) cleaned_.emplace(-1, memory.bytes());
@@ -41,7 +41,7 @@ View::View(const Memory& memory, bool has_cache, bool has_write_buffer) : memory
 }
 
 const std::byte* View::behind_cache() const {
-    return cleaned_ ? cleaned_->start() : memory_.at(0);
+    return cleaned_ ? cleaned_->start() : memory_.at(memory_.base());
 }
 
 const std::byte* View::seen() const {
@@ -50,20 +50,21 @@ const std::byte* View::seen() const {
 
 std::uint64_t View::load(std::uint64_t address) const {
     std::uint64_t value = 0;
-    std::memcpy(&value, seen() + address, sizeof value);
+    std::memcpy(&value, seen() + (address - memory_.base()), sizeof value);
     return value;
 }
 
 void View::store(std::uint64_t address, std::uint64_t value) {
     memory_.store(address, value);
     for (const auto* stage : {&cleaned_, &flushed_})
-        if (*stage) std::memcpy((*stage)->start() + address, &value, sizeof value);
+        if (*stage)
+            std::memcpy((*stage)->start() + (address - memory_.base()), &value, sizeof value);
 }
 
 void View::clean(PhysRange range) {
     if (cleaned_)
-        std::memcpy(cleaned_->start() + range.first.value, memory_.at(range.first.value),
-                    range.length());
+        std::memcpy(cleaned_->start() + (range.first.value - memory_.base()),
+                    memory_.at(range.first.value), range.length());
 }
 
 // Only what was ever written takes room in the file: the rest is zero on both sides.
@@ -78,8 +79,8 @@ void View::flush_write_buffer() {
 }
 
 bool View::visible(PhysRange range) const {
-    return std::memcmp(seen() + range.first.value, memory_.at(range.first.value), range.length()) ==
-           0;
+    return std::memcmp(seen() + (range.first.value - memory_.base()), memory_.at(range.first.value),
+                       range.length()) == 0;
 }
 
-}  // namespace smmu::model::vtd
+}  // namespace smmu::model
