@@ -15,3 +15,8 @@ smmu_model(vtd smmu_model_common)
 # The model as a board of its own, in the place of smmu-board.
 add_executable(smmu-model-vtd "${PROJECT_SOURCE_DIR}/tests/models/vtd/program/main.cpp")
 target_link_libraries(smmu-model-vtd PRIVATE smmu_model_vtd)
+
+# R-Car boards, whose device tree libfdt writes.
+smmu_model(rcar smmu_model_common fdt)
+add_executable(smmu-model-rcar "${PROJECT_SOURCE_DIR}/tests/models/rcar/program/main.cpp")
+target_link_libraries(smmu-model-rcar PRIVATE smmu_model_rcar)
