@@ -13,6 +13,7 @@ smmu_model(common)
 find_library(LIBFDT fdt REQUIRED)  # Debian has no pkg-config file for it
 smmu_model(vtd smmu_model_common)
 smmu_model(mmu500 smmu_model_common ${LIBFDT})
+smmu_model(rcar smmu_model_common ${LIBFDT})
 
 # smmu_model_program(NAME): the model as a board of its own, smmu-model-NAME, in the place of smmu-board.
 function(smmu_model_program name)
@@ -22,3 +23,4 @@ endfunction()
 
 smmu_model_program(vtd)
 smmu_model_program(mmu500)
+smmu_model_program(rcar)
