@@ -10,7 +10,6 @@ function(smmu_model name)
 endfunction()
 
 smmu_model(common)
-find_library(LIBFDT fdt REQUIRED)  # Debian has no pkg-config file for it
 smmu_model(vtd smmu_model_common)
 smmu_model(mmu500 smmu_model_common ${LIBFDT})
 smmu_model(rcar smmu_model_common ${LIBFDT})
