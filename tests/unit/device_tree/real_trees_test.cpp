@@ -34,7 +34,7 @@ TEST(RealTrees, GiveTheCountsOfTheIndex) {
         const DeviceTree tree = tree_of(row.substr(2, end + 2));
         std::size_t masters = 0, specifiers = 0, entries = 0, msi_entries = 0, addresses = 0;
         for (const TreeMaster& master : tree.masters) {
-            masters += master.streams.empty() ? 0 : 1;
+            masters += master.streams.empty() ? 0u : 1u;
             specifiers += master.streams.size();
             entries += master.maps.size();
         }

@@ -16,8 +16,8 @@ class ModelProgram final : public board::Program {
 public:
     using Load = Result<Facts> (*)(const std::string& path);
 
-    // `load` reads a description.
-    ModelProgram(std::string name, Load load)
+    // `reader` reads a description.
+    ModelProgram(std::string name, Load reader)
         : name_(std::move(name)),
           usage_(fmt::format("usage: {0} [options] FILE.json   run a modelled board in the "
                              "foreground\n"
@@ -28,7 +28,7 @@ public:
                              "rule of the\n"
                              "specification that the driver breaks.\n",
                              name_)),
-          load_(load) {}
+          load_(reader) {}
 
     std::string_view name() const override { return name_; }
     const char* usage() const override { return usage_.c_str(); }

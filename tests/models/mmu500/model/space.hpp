@@ -21,7 +21,7 @@ struct Space {
     bool prefetches = false;
 
     // Address bits that an entry of a table of `level` covers.
-    unsigned shift(unsigned level) const { return granule_log2 + (3 - level) * (granule_log2 - 3); }
+    constexpr unsigned shift(unsigned level) const { return granule_log2 + (3 - level) * (granule_log2 - 3); }
     // Index bits of a table of `level`; of the root with all its concatenated tables.
     unsigned index_bits(unsigned level) const {
         return level == start_level ? input_bits - shift(level) : granule_log2 - 3;
