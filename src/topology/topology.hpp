@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -32,6 +33,20 @@ enum class UnitKind : std::uint8_t {
 };
 std::string_view name(UnitKind kind);  // "vtd", ...
 
+// An IPMMU cache unit: the micro-TLBs beside some masters. Their page tables are contexts of the main unit.
+struct CacheUnit {
+    std::string name;  // as a use clause names it: "ds0", or "ipmmu@e6740000"
+    PhysRange registers;
+    std::optional<unsigned> status_bit;  // of it, in the main unit's interrupt status
+    Origin origin;
+};
+
+// A product and its cut, as the product register of an R-Car says them.
+struct Chip {
+    std::uint32_t product = 0, cut = 0;
+    friend bool operator==(const Chip&, const Chip&) = default;
+};
+
 struct Unit {
     UnitKind kind = UnitKind::unsupported;
     std::string name;  // "vtd@fed90000" or the name that the configuration gave
@@ -40,7 +55,21 @@ struct Unit {
     bool answers = true;  // false: nothing there (finding)
     Origin origin;
     unsigned host_address_bits = 52;  // the machine has physical addresses below 2^this, as firmware says
+    // What the registers of some kinds do not say.
+    std::optional<bool> coherent_walks;       // walks see the processors' caches; nothing: nobody said
+    bool unknown_streams_pass = false;        // SMMUv2: streams that nobody has pass
+    std::vector<StreamId> reserved_streams;   // never handed out: refused
+    std::vector<CacheUnit> caches;            // IPMMU
+    std::vector<Chip> chips;                  // IPMMU: those that the description holds for; none: any
 };
+
+// The stream of a micro-TLB: `number` of the cache unit caches[cache].
+constexpr unsigned micro_tlb_bits = 8;
+constexpr StreamId micro_tlb(std::size_t cache, unsigned number) {
+    return StreamId(std::uint32_t(cache << micro_tlb_bits | number));
+}
+constexpr std::size_t cache_of(StreamId stream) { return raw(stream) >> micro_tlb_bits; }
+constexpr unsigned micro_tlb_number(StreamId stream) { return raw(stream) & ((1u << micro_tlb_bits) - 1); }
 
 struct Stream {
     UnitId unit;

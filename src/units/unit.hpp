@@ -54,6 +54,7 @@ struct Refusal {
         other            // see the raw words
     };
     StreamId stream{};
+    bool stream_known = true;  // false: hardware named the tables only; `stream` is one of those that lead to them
     Iova address{};
     bool address_known = true;
     Access access = Access::none;
