@@ -162,7 +162,7 @@ INSTANTIATE_TEST_SUITE_P(
               Tables::arm_stage1},
         Scene{"Arm64KStage2Bits44", 2, 44, page_64k | block_64k, 4800, unlimited, false, memory::Coherency::snooped,
               Tables::arm_stage2},
-        Scene{"Arm64KStage2Bits48Scarce", 3, 48, page_64k, 1024, unlimited, true, memory::Coherency::not_snooped,
+        Scene{"Arm64KStage2Bits48Scarce", 3, 48, page_64k, 1600, unlimited, true, memory::Coherency::not_snooped,
               Tables::arm_stage2},
         Scene{"Arm64KStage2Bits44Quota", 2, 44, page_64k | block_64k, 4800, 160, false, memory::Coherency::snooped,
               Tables::arm_stage2},
