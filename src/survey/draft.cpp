@@ -58,6 +58,7 @@ topology::Topology Draft::take() {
     list_devices();
     add_reserved();
     add_user_memory();
+    add_doorbells();
     std::ranges::copy(input_.pci.findings, std::back_inserter(topology_.findings));
     withhold_reserved_streams();
     report_unclaimed_devices();
@@ -259,7 +260,7 @@ void Draft::add_protected() {
         topology_.protected_memory.push_back({range, "table memory"});
     for (const firmware::GicFrame& frame : madt_.frames)
         topology_.protected_memory.push_back({frame.range, std::string(firmware::name(frame.kind)) + " of the interrupt controller"});
-    // Nobody is given a doorbell yet, so nobody may open one.
+    // Those who send messages are given theirs; nobody opens one by himself.
     for (const firmware::TranslationService& service : madt_.services)
         topology_.protected_memory.push_back({service.doorbell, "doorbell of an interrupt translation service"});
     for (const firmware::MessageFrame& frame : madt_.message_frames)

@@ -74,6 +74,10 @@ private:
     bool give_reserved(topology::Device& device, const topology::Grant& grant);
     std::string why_not_honoured(const PhysRange& range) const;
     const topology::Protected* protected_part(const PhysRange& range) const;
+    // doorbells.cpp: where devices write their interrupt messages
+    void add_doorbells();
+    std::vector<topology::Grant> doorbells_of(const topology::PciAddress& address) const;
+    // memory.cpp
     void add_user_memory();
     void add_startup(topology::Device& device, const config::DeviceEntry& entry);
 
