@@ -47,7 +47,7 @@ class SmmuV3 : public testing::Test {
 protected:
     SmmuV3() {
         const memory::TableMemory memory{{{silicon::memory_base}, {silicon::memory_base + silicon::memory_bytes - 1}},
-                                         {unit.memory, silicon::memory_bytes}};
+                                         {unit.memory.start, silicon::memory_bytes}};
         arena = *memory::Arena::open(memory, {1, 2, 3});
     }
     ~SmmuV3() override {
