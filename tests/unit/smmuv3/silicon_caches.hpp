@@ -30,6 +30,10 @@ public:
         return std::nullopt;
     }
     void remember(const Regime& regime, std::uint64_t address, const Reach& reach) {
+        const std::uint64_t last = address | ((std::uint64_t{1} << reach.size_log2) - 1);
+        for (const auto& [place, other] : translations_)
+            if (place.tag == regime.tag && address >> reach.size_log2 << reach.size_log2 <= place.first && place.first <= last)
+                complain("two translations of one address are cached: break before make");
         translations_[{regime.tag, regime.granule_log2, address >> reach.size_log2 << reach.size_log2}] = reach;
     }
     // The lowest table known on the way to an address: itself and its level.
