@@ -55,11 +55,13 @@ public:
         } else {
             registers_[offset] = written;
         }
+        check_errata(offset);
         if (offset == 0x98 || offset == 0x64 || offset == 0x20) run_commands();
         if (after_write) after_write();
     }
 
     bool is_on() const { return (acknowledged() & 1) != 0; }
+    bool is_hung() const { return commands_are_silent; }
     bool aborts() const { return (value(0x44) >> 20 & 1) != 0; }
 
     // An access of a device; where it arrives. `refused`: it does not, and is recorded as the entry says.
@@ -125,6 +127,20 @@ private:
         if (forbidden) complaints.push_back("register " + std::to_string(offset) + " written while it is in use");
     }
 
+    static constexpr std::uint32_t mmu_600 = 0x483, mmu_700 = 0x487, mmu_l1 = 0x48a, mmu_s3 = 0x498;
+    // Arm 3878312, 3995052 and those of MMU-700: broadcast TLB maintenance does harm unless it is ignored (CR2.PTM).
+    void check_errata(std::uint64_t offset) {
+        const bool listens = (facts.idr0 >> 5 & 1) != 0 && (value(0x2c) >> 2 & 1) == 0;
+        const bool concerned = facts.is_part(mmu_700) || facts.is_part(mmu_l1) || facts.is_part(mmu_s3);
+        if (offset == 0x20 && is_on() && listens && concerned) complaints.push_back("turned on without PTM");
+    }
+    // Arm 1076982: a CMD_SYNC that signals by an event. Arm 2812531: 64 commands and no CMD_SYNC among them.
+    bool hangs_on(const Command& command) const {
+        const bool is_sync = (command.first & 0xff) == 0x46;
+        if (facts.is_part(mmu_600) && facts.is_before(0, 3) && is_sync && (command.first >> 12 & 3) == 2) return true;
+        return facts.is_part(mmu_700) && facts.is_before(1, 1) && !is_sync && waiting_.size() >= 63;
+    }
+
     // By way of the caches, which keep what they see.
     std::uint64_t pointer_of(std::uint32_t stream) {
         const std::uint64_t at = (value(0x80) & 0xf'ffff'ffff'ffc0) + 8 * (stream >> 8);
@@ -180,6 +196,8 @@ private:
             }
             commands.push_back(command);
             command_head_ = (command_head_ + 1) & ((2u << log2) - 1);
+            if (hangs_on(command)) commands_are_silent = true;
+            if (commands_are_silent) return;
             if (!is_sync) {
                 waiting_.push_back(command);
                 continue;

@@ -41,7 +41,12 @@ struct Facts {
     static constexpr std::array<unsigned, 8> sizes{32, 36, 40, 42, 44, 48, 52, 56};
     unsigned output_bits() const { return sizes[idr5 & 7]; }
 
-    // Without, or with one granule only.
+    // Parts by their number in IIDR, before a revision.
+    bool is_part(std::uint32_t product) const { return (iidr & 0xfff) == 0x43b && iidr >> 20 == product; }
+    bool is_before(std::uint32_t variant, std::uint32_t revision) const {
+        return (iidr >> 12 & 0xff) < (variant << 4 | revision);
+    }
+
     void only_granule(unsigned log2) { idr5 = (idr5 & ~0x70u) | 1u << (4 + (log2 - 12) / 2); }
     void only_stage1() { idr0 = (idr0 & ~1u) | 2; }
 };
