@@ -10,18 +10,24 @@
 #include <string_view>
 #include <vector>
 
+#include "firmware/device_tree.hpp"
 #include "firmware/dmar.hpp"
 #include "firmware/iort.hpp"
 #include "firmware/madt.hpp"
 #include "firmware/mcfg.hpp"
+#include "survey/device_tree_streams.hpp"
+#include "survey/device_tree_units.hpp"
 #include "survey/scope_map.hpp"
 #include "survey/survey.hpp"
 
 namespace smmu::survey {
 
+// The device tree that counts; nullptr when there is none, or when there are tables that describe units.
+const Table* device_tree_of(const std::vector<Table>& tables);
+
 class Draft {
 public:
-    explicit Draft(const Input& input) : input_(input), user_(input.configuration) {}
+    explicit Draft(const Input& input) : input_(input), user_(input.configuration), ram_(input.ram) {}
 
     topology::Topology take();
 
@@ -69,6 +75,26 @@ private:
     void add_user_memory();
     void add_startup(topology::Device& device, const config::DeviceEntry& entry);
 
+    // device_tree_survey.cpp: what a device tree adds to each of these
+    void read_device_tree();
+    void add_tree_units();
+    void report_tree_unit(std::size_t index);
+    void report_unread_tree();
+    topology::DeviceId tree_device_id(const PhysRange& registers) const;
+    void add_tree_devices();
+    void add_tree_master(const firmware::TreeMaster& master);
+    void add_tree_host(const firmware::PciHost& host);
+    topology::Device& add_tree_block(topology::Device block, const std::vector<PhysRange>& registers,
+                                     std::vector<topology::Stream> streams);
+    std::vector<topology::Stream> tree_streams(const topology::Device& device) const;
+    // device_tree_memory.cpp
+    void set_tree_memory_aside();
+    void add_tree_protected();
+    bool is_doorbell(const PhysRange& page) const;
+    void add_tree_doorbells(topology::Device& device, const std::vector<std::size_t>& controllers);
+    void add_tree_memory();
+    void add_tree_region(const firmware::ReservedRegion& region, const firmware::DeviceAddresses& addresses);
+
     void finding(std::string_view id, topology::Severity severity, topology::Origin origin,
                  std::string text) {
         topology_.findings.push_back(
@@ -95,6 +121,18 @@ private:
     std::map<std::size_t, UnitId> smmu_units_;  // unit of iort_->nodes[i]
     firmware::Madt madt_;
     std::optional<ScopeMap> scopes_;
+    std::vector<PhysRange> ram_;  // plain memory: without what a device tree sets aside
+    struct TreeBlock {
+        std::size_t device;  // index, while devices are listed
+        bool contained;
+        std::vector<topology::Stream> streams;
+    };
+    std::optional<firmware::DeviceTree> tree_;
+    std::vector<std::optional<DeviceTreeUnits::Place>> tree_places_;  // of tree_->units[i]
+    std::optional<DeviceTreeStreams> tree_streams_;
+    std::map<topology::DeviceId, TreeBlock> tree_blocks_;
+    std::map<std::string, std::vector<topology::DeviceId>> tree_devices_;  // by the path of a master or host bridge
+    std::vector<std::string> nameless_;  // paths of masters without registers
 };
 
 }  // namespace smmu::survey

@@ -56,11 +56,11 @@ struct Unit {
     Origin origin;
     unsigned host_address_bits = 52;  // the machine has physical addresses below 2^this, as firmware says
     // What the registers of some kinds do not say.
-    std::optional<bool> coherent_walks;       // walks see the processors' caches; nothing: nobody said
+    std::optional<bool> coherent_walks = {};       // walks see the processors' caches; nothing: nobody said
     bool unknown_streams_pass = false;        // SMMUv2: streams that nobody has pass
-    std::vector<StreamId> reserved_streams;   // never handed out: refused
-    std::vector<CacheUnit> caches;            // IPMMU
-    std::vector<Chip> chips;                  // IPMMU: those that the description holds for; none: any
+    std::vector<StreamId> reserved_streams = {};   // never handed out: refused
+    std::vector<CacheUnit> caches = {};            // IPMMU
+    std::vector<Chip> chips = {};                  // IPMMU: those that the description holds for; none: any
 };
 
 // The stream of a micro-TLB: `number` of the cache unit caches[cache].
