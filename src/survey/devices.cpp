@@ -38,6 +38,7 @@ std::set<std::uint32_t> ids_on(const std::vector<Stream>& streams, UnitId unit) 
 void Draft::list_devices() {
     add_pci_devices();
     add_named_devices();
+    add_tree_devices();
     add_user_devices();
     std::ranges::sort(topology_.devices, {}, &Device::id);
     for (Device& device : topology_.devices) give_streams(device);
@@ -131,6 +132,7 @@ void Draft::withhold_reserved_streams() {
 }
 
 std::vector<Stream> Draft::board_streams(const Device& device) const {
+    if (tree_) return tree_streams(device);
     std::vector<Stream> streams;
     const auto* address = std::get_if<PciAddress>(&device.id);
     if (address == nullptr) return streams;

@@ -52,11 +52,14 @@ topology::Topology Draft::take() {
     read_tables();
     add_firmware_units();
     add_user_units();
+    report_unread_tree();
     check_units();
     add_protected();
+    add_tree_protected();
     if (dmar_) scopes_.emplace(input_.pci, *dmar_, drhd_units_, topology_.findings);
     list_devices();
     add_reserved();
+    add_tree_memory();
     add_user_memory();
     add_doorbells();
     std::ranges::copy(input_.pci.findings, std::back_inserter(topology_.findings));
@@ -71,7 +74,7 @@ topology::Topology Draft::take() {
 // What a table says wrong ends no start where every device that does DMA has its line.
 void Draft::forgive_tables() {
     for (topology::Finding& found : topology_.findings)
-        if (found.id.starts_with("dmar-") || found.id.starts_with("iort-"))
+        if (found.id.starts_with("dmar-") || found.id.starts_with("iort-") || found.id.starts_with("dtb-"))
             found.severity = std::min(found.severity, Severity::warning);
 }
 
@@ -92,6 +95,7 @@ void Draft::read_tables() {
     read_mcfg();
     read_dmar();
     read_iort();
+    read_device_tree();
 }
 
 void Draft::read_mcfg() {
@@ -176,8 +180,9 @@ PhysRange Draft::registers_at(PhysAddr base, std::uint64_t at_least) const {
 void Draft::add_firmware_units() {
     add_vtd_units();
     add_smmu_units();
+    add_tree_units();
     for (const Unit& unit : topology_.units)
-        if (!user_.wants(unit.kind))
+        if (is_driven(unit.kind) && !user_.wants(unit.kind))
             finding("unit-kind-not-asked-for", Severity::warning, unit.origin,
                     fmt::format("No smmu word names the kind of {0}; it is contained all the same. Add: smmu {1}", unit.name, word_of(unit.kind)));
 }

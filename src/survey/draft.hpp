@@ -10,10 +10,13 @@
 #include <string_view>
 #include <vector>
 
+#include "firmware/device_tree.hpp"
 #include "firmware/dmar.hpp"
 #include "firmware/iort.hpp"
 #include "firmware/madt.hpp"
 #include "firmware/mcfg.hpp"
+#include "survey/device_tree_streams.hpp"
+#include "survey/device_tree_units.hpp"
 #include "survey/scope_map.hpp"
 #include "survey/survey.hpp"
 
@@ -21,9 +24,12 @@ namespace smmu::survey {
 
 inline constexpr std::uint64_t page_bytes = 4096;
 
+// The device tree that counts; nullptr when there is none, or when there are tables that describe units.
+const Table* device_tree_of(const std::vector<Table>& tables);
+
 class Draft {
 public:
-    explicit Draft(const Input& input) : input_(input), user_(input.configuration) {}
+    explicit Draft(const Input& input) : input_(input), user_(input.configuration), ram_(input.ram) {}
 
     topology::Topology take();
 
@@ -76,10 +82,31 @@ private:
     const topology::Protected* protected_part(const PhysRange& range) const;
     // doorbells.cpp: where devices write their interrupt messages
     void add_doorbells();
-    std::vector<topology::Grant> doorbells_of(const topology::PciAddress& address) const;
+    void add_doorbells(topology::Device& device, std::vector<topology::Grant> bells);
+    bool is_doorbell(const PhysRange& frame) const;
+    std::vector<topology::Grant> table_doorbells(const topology::PciAddress& address) const;
     // memory.cpp
     void add_user_memory();
     void add_startup(topology::Device& device, const config::DeviceEntry& entry);
+
+    // device_tree_survey.cpp: what a device tree adds to each of these
+    void read_device_tree();
+    void add_tree_units();
+    void report_tree_unit(std::size_t index);
+    void report_unread_tree();
+    topology::DeviceId tree_device_id(const PhysRange& registers) const;
+    void add_tree_devices();
+    void add_tree_master(const firmware::TreeMaster& master);
+    void add_tree_host(const firmware::PciHost& host);
+    topology::Device& add_tree_block(topology::Device block, const std::vector<PhysRange>& registers,
+                                     std::vector<topology::Stream> streams);
+    std::vector<topology::Stream> tree_streams(const topology::Device& device) const;
+    // device_tree_memory.cpp
+    void set_tree_memory_aside();
+    void add_tree_protected();
+    void add_tree_doorbells(topology::Device& device, const std::vector<std::size_t>& controllers);
+    void add_tree_memory();
+    void add_tree_region(const firmware::ReservedRegion& region, const firmware::DeviceAddresses& addresses);
 
     void finding(std::string_view id, topology::Severity severity, topology::Origin origin,
                  std::string text) {
@@ -108,6 +135,18 @@ private:
     std::map<std::size_t, UnitId> smmu_units_;  // unit of iort_->nodes[i]
     firmware::Madt madt_;
     std::optional<ScopeMap> scopes_;
+    std::vector<PhysRange> ram_;  // plain memory: without what a device tree sets aside
+    struct TreeBlock {
+        std::size_t device;  // index, while devices are listed
+        bool contained;
+        std::vector<topology::Stream> streams;
+    };
+    std::optional<firmware::DeviceTree> tree_;
+    std::vector<std::optional<DeviceTreeUnits::Place>> tree_places_;  // of tree_->units[i]
+    std::optional<DeviceTreeStreams> tree_streams_;
+    std::map<topology::DeviceId, TreeBlock> tree_blocks_;
+    std::map<std::string, std::vector<topology::DeviceId>> tree_devices_;  // by the path of a master or host bridge
+    std::vector<std::string> nameless_;  // paths of masters without registers
 };
 
 }  // namespace smmu::survey

@@ -45,7 +45,7 @@ std::string Draft::why_not_honoured(const PhysRange& range) const {
         return fmt::format("it is larger than {} MiB", largest_reserved_region >> 20);
     if (const auto* part = protected_part(range))
         return "it reaches into protected memory: " + part->what;
-    for (const PhysRange& ram : input_.ram)
+    for (const PhysRange& ram : ram_)
         if (ram.overlaps(range))
             return fmt::format("it reaches into plain memory {}", range_text(ram));
     return {};
@@ -170,7 +170,7 @@ void Draft::add_startup(Device& device, const DeviceEntry& entry) {
         }
     }
     if (!entry.host) return;
-    for (const PhysRange& ram : input_.ram)
+    for (const PhysRange& ram : ram_)
         device.grants.push_back({Grant::Kind::startup, ram, read_write, true, *entry.host});
 }
 
