@@ -21,20 +21,24 @@ public:
     std::map<std::uint32_t, std::uint64_t> pointers;
 
     std::optional<Reach> translation(const Regime& regime, std::uint64_t address) const {
-        for (const auto& [place, reach] : translations_) {
-            if (place.tag != regime.tag || address >> reach.size_log2 << reach.size_log2 != place.first) continue;
-            Reach found = reach;
-            found.physical += address - place.first;
+        for (unsigned level = 0; level < regime.levels; ++level) {
+            const unsigned size = regime.span_log2(level);
+            const std::uint64_t first = address >> size << size;
+            const auto cached = translations_.find({regime.tag, regime.granule_log2, first});
+            if (cached == translations_.end() || cached->second.size_log2 != size) continue;
+            Reach found = cached->second;
+            found.physical += address - first;
             return found;
         }
         return std::nullopt;
     }
     void remember(const Regime& regime, std::uint64_t address, const Reach& reach) {
-        const std::uint64_t last = address | ((std::uint64_t{1} << reach.size_log2) - 1);
-        for (const auto& [place, other] : translations_)
-            if (place.tag == regime.tag && address >> reach.size_log2 << reach.size_log2 <= place.first && place.first <= last)
-                complain("two translations of one address are cached: break before make");
-        translations_[{regime.tag, regime.granule_log2, address >> reach.size_log2 << reach.size_log2}] = reach;
+        const Place place{regime.tag, regime.granule_log2, address >> reach.size_log2 << reach.size_log2};
+        const auto next = translations_.lower_bound(place);
+        if (next != translations_.end() && next->first.tag == place.tag && next->first.granule_log2 == place.granule_log2 &&
+            next->first.first - place.first < std::uint64_t{1} << reach.size_log2)
+            complain("two translations of one address are cached: break before make");
+        translations_[place] = reach;
     }
     // The lowest table known on the way to an address: itself and its level.
     std::pair<std::uint64_t, unsigned> table(const Regime& regime, std::uint64_t address) const {
