@@ -7,10 +7,11 @@ namespace {
 constexpr std::uint64_t stage2_bank = 0, stage1_bank = 1;  // CBAR.TYPE
 constexpr std::uint64_t write_back = 1, inner_shareable = 3, not_cached = 0, outer_shareable = 2;
 constexpr std::uint32_t write_back_memory = 0xff;  // attribute 0
-constexpr std::uint32_t upstream_sign = 7;         // TCR2.SEP: no bit below the upstream size is one
+constexpr std::uint32_t upstream_sign = 7;  // TCR2.SEP: no bit below the upstream size is one
 constexpr hw::Bits<BankFault> every_fault{0xc00001fe};
 
-// Faults are recorded and abort the access; later accesses go on, and nothing ever stalls or interrupts.
+// Faults are recorded and abort the access; later accesses go on, and nothing ever stalls or
+// interrupts.
 constexpr hw::Bits<BankControl> on = BankControl::translates(1) | BankControl::remaps_types(1) |
                                      BankControl::access_flag(1) | BankControl::aborts_faults(1) |
                                      BankControl::goes_on_after_fault(1);
@@ -39,16 +40,17 @@ Words words_of(const Bank& bank, const Features& features) {
     words.base = TableBase::address.of_address(bank.root.value);
     if (features.stage == Stage::second) {
         words.attributes = words.attributes | BankAttributes::type(stage2_bank);
-        words.walk = (walk_of<WalkStage2>(features) |
-                      WalkStage2::start_level.of(features.levels - 2) |
-                      WalkStage2::output_size.of(features.output_code) | WalkStage2::always_one(1))
-                         .raw();
+        words.walk =
+            (walk_of<WalkStage2>(features) | WalkStage2::start_level.of(features.levels - 2) |
+             WalkStage2::output_size.of(features.output_code) | WalkStage2::always_one(1))
+                .raw();
         return words;
     }
     words.attributes = words.attributes | BankAttributes::type(stage1_bank) |
                        BankAttributes::memory(0xf) | BankAttributes::shareability(3);
     words.walk = (walk_of<WalkStage1>(features) | WalkStage1::upper_half_off(1)).raw();
-    words.sizes = BankSizes::output_size.of(features.output_code) | BankSizes::sign_bit(upstream_sign);
+    words.sizes =
+        BankSizes::output_size.of(features.output_code) | BankSizes::sign_bit(upstream_sign);
     words.base = words.base | TableBase::asid.of(tag);
     return words;
 }
@@ -97,7 +99,8 @@ std::optional<Bank> read_bank(const Hardware& hardware, unsigned index) noexcept
     return same ? std::optional(bank) : std::nullopt;
 }
 
-// CACHE_LOCK keeps ACTLR from being written (from r2p0 on). Translations of what bypasses are not to be kept either.
+// CACHE_LOCK keeps ACTLR from being written (from r2p0 on). Translations of what bypasses are not
+// to be kept either.
 bool stop_prefetching(const Hardware& hardware) noexcept {
     constexpr unsigned first_with_lock = 2;
     auto auxiliary = hardware.read<Auxiliary>();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bank: what a context bank holds while it translates for one address space. The tag of a space (VMID, and ASID in stage 1)
-// follows from its bank, so what is cached of two spaces is never mistaken.
+// Bank: what a context bank holds while it translates for one address space. The tag of a space
+// (VMID, and ASID in stage 1) follows from its bank, so what is cached of two spaces is never
+// mistaken.
 #pragma once
 
 #include <optional>
@@ -33,8 +34,8 @@ bool is_on(const Hardware& hardware, unsigned bank) noexcept;
 // Of a bank that is on: nothing when one of its registers is not as this driver writes it.
 std::optional<Bank> read_bank(const Hardware& hardware, unsigned bank) noexcept;
 
-// No bank fetches translations ahead of use: MMU-500 may keep those when it is told to forget an address (errata 826419,
-// 841119). False when secure software keeps one of them fetching.
+// No bank fetches translations ahead of use: MMU-500 may keep those when it is told to forget an
+// address (errata 826419, 841119). False when secure software keeps one of them fetching.
 bool stop_prefetching(const Hardware& hardware) noexcept;
 
 }  // namespace smmu::units::smmuv2

@@ -76,8 +76,8 @@ void UnitCaches::failed() noexcept {
     if (unit_.state() != UnitState::failed) unit_.hard_stop();
 }
 
-// Where a table was unlinked the whole space is forgotten: some units keep a pointer to a table that another one replaced
-// (Tegra194).
+// Where a table was unlinked the whole space is forgotten: some units keep a pointer to a table
+// that another one replaced (Tegra194).
 Result<void> TagCaches::invalidate(const memory::Gather& gathered) {
     if (gathered.everything() || !gathered.leaf_only()) return caches_.forget(tag_);
     return caches_.forget(tag_, gathered.ranges());

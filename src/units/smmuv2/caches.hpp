@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// UnitCaches and TagCaches: what the unit remembers of its tables, as a whole and of one address space. Whatever was
-// gathered is confirmed to be forgotten, or the unit is stopped.
+// UnitCaches and TagCaches: what the unit remembers of its tables, as a whole and of one address
+// space. Whatever was gathered is confirmed to be forgotten, or the unit is stopped.
 #pragma once
 
 #include "units/paged_space.hpp"
@@ -23,8 +23,8 @@ public:
     // The unit looks at no table any more and remembers nothing that counts.
     void detach() { attached_ = false; }
 
-    // Each returns when the hardware confirmed; otherwise the unit was stopped. Nothing to do for a unit that was not taken
-    // over: it has not seen any table of ours.
+    // Each returns when the hardware confirmed; otherwise the unit was stopped. Nothing to do for a
+    // unit that was not taken over: it has not seen any table of ours.
     Result<void> forget(std::uint16_t tag) noexcept;
     Result<void> forget(std::uint16_t tag, std::span<const IovaRange> ranges) noexcept;
     Result<void> forget_everything() noexcept;

@@ -76,8 +76,8 @@ std::optional<Fault> take_global_fault(const Hardware& hardware) noexcept {
         refusal.stream_known = of_device;
         refusal.address = Iova{hardware.read<GlobalFaultAddress>().raw()};
         refusal.address_known = of_device;
-        refusal.access = access_of(how.has(GlobalFaultKind::write),
-                                   how.has(GlobalFaultKind::instruction));
+        refusal.access =
+            access_of(how.has(GlobalFaultKind::write), how.has(GlobalFaultKind::instruction));
         refusal.reason = kind->reason;
         refusal.raw = {status.raw(), how.raw(), refusal.address.value, who.raw()};
         refusal.hardware_text = kind->text;

@@ -19,8 +19,8 @@ unsigned size_of(unsigned code) {
     return sizes[std::min<std::size_t>(code, sizes.size() - 1)];
 }
 
-// The fewest levels that cover the addresses. Up to 16 root tables of stage 2 lie side by side, which saves a level, and which
-// the architecture demands for 40 and 42 bits (Arm ARM, D8.2).
+// The fewest levels that cover the addresses. Up to 16 root tables of stage 2 lie side by side,
+// which saves a level, and which the architecture demands for 40 and 42 bits (Arm ARM, D8.2).
 unsigned levels_for(Stage stage, unsigned input_bits) {
     const unsigned joined = stage == Stage::second ? 4 : 0;
     unsigned levels = 3;
@@ -53,12 +53,10 @@ void read_walks(Features& features, hw::Bits<Idr2> idr2) {
     features.output_code = std::min<unsigned>(idr2[Idr2::output_size], sizes.size() - 1);
     features.output_bits = size_of(features.output_code);
     const bool second = features.stage == Stage::second;
-    features.input_bits = second
-                              ? std::min(size_of(idr2[Idr2::input_size]), features.output_bits)
-                              : size_of(idr2[Idr2::upstream_size]);
+    features.input_bits = second ? std::min(size_of(idr2[Idr2::input_size]), features.output_bits)
+                                 : size_of(idr2[Idr2::upstream_size]);
     features.levels = levels_for(features.stage, features.input_bits);
-    features.leaf_sizes =
-        std::uint64_t{1} << 12 | std::uint64_t{1} << 21 | std::uint64_t{1} << 30;
+    features.leaf_sizes = std::uint64_t{1} << 12 | std::uint64_t{1} << 21 | std::uint64_t{1} << 30;
 }
 
 }  // namespace
@@ -79,8 +77,9 @@ Result<Features> Features::read(const hw::Registers& registers, const topology::
     if (!idr0.has(Idr0::stage1) && !idr0.has(Idr0::stage2))
         return unusable("it has neither stage of translation");
     if (!idr2.has(Idr2::granule_4k))
-        return unusable("it cannot walk AArch64 tables with a granule of 4 KiB, the only ones of "
-                        "this driver; an SMMUv1 such as MMU-400 or MMU-401 cannot");
+        return unusable(
+            "it cannot walk AArch64 tables with a granule of 4 KiB, the only ones of "
+            "this driver; an SMMUv1 such as MMU-400 or MMU-401 cannot");
 
     Features features;
     features.major = idr7[Idr7::major];

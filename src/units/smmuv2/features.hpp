@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Features: what one SMMUv2 can do, decoded once from its identification registers and the topology, and what this driver
-// chose of it.
+// Features: what one SMMUv2 can do, decoded once from its identification registers and the
+// topology, and what this driver chose of it.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,8 @@ struct Features {
     unsigned output_bits = 0;     // IDR2.OAS
     unsigned output_code = 0;
     std::uint64_t leaf_sizes = 0;
-    unsigned root_order() const;  // frames of a root table, log2: those of stage 2 may lie side by side
+    unsigned root_order()
+        const;  // frames of a root table, log2: those of stage 2 may lie side by side
     memory::Coherency coherency = memory::Coherency::not_snooped;
 
     bool stream_matching = true;  // else a stream is the index of its S2CR

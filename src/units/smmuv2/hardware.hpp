@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hardware: one SMMUv2 by its registers: where each page of them lies, and the two kinds of sync. Everything above it speaks of
-// streams, banks and translations.
+// Hardware: one SMMUv2 by its registers: where each page of them lies, and the two kinds of sync.
+// Everything above it speaks of streams, banks and translations.
 #pragma once
 
 #include <memory>
@@ -12,14 +12,18 @@
 
 namespace smmu::units::smmuv2 {
 
-// A sync waits for DMA that goes on. One that has not ended by then is not going to: a device behind the unit hangs.
+// A sync waits for DMA that goes on. One that has not ended by then is not going to: a device
+// behind the unit hangs.
 inline constexpr Nanoseconds sync_limit{1'000'000'000};
 
 class Hardware {
 public:
     Hardware(std::unique_ptr<hw::Mmio> mmio, const Features& features, std::string name,
              Clock& clock)
-        : mmio_(std::move(mmio)), registers_(*mmio_), features_(features), name_(std::move(name)),
+        : mmio_(std::move(mmio)),
+          registers_(*mmio_),
+          features_(features),
+          name_(std::move(name)),
           clock_(clock) {}
 
     const Features& features() const { return features_; }
@@ -66,8 +70,8 @@ public:
     bool answers() const { return read<Control>().raw() != ~std::uint32_t{0}; }
     bool translates() const { return !read<Control>().has(Control::clients_bypass); }
 
-    // Returns when all invalidations so far, of the global registers or of a bank, hold and the DMA that used what they
-    // named is over. EIO when that was not confirmed.
+    // Returns when all invalidations so far, of the global registers or of a bank, hold and the DMA
+    // that used what they named is over. EIO when that was not confirmed.
     Result<void> sync() noexcept;
     Result<void> sync(unsigned bank) noexcept;
     // EIO while a sync of somebody before is going on: its registers cannot be used until it ends.

@@ -15,7 +15,8 @@ Result<std::unique_ptr<hw::Mmio>> map(platform::Platform& platform, const topolo
     if (first.value == 0 || !is_aligned(first, 12) || !window)
         return fail(EINVAL,
                     fmt::format("{}: registers cannot be at {:#x}; firmware or configuration is "
-                                "wrong", unit.name, first.value));
+                                "wrong",
+                                unit.name, first.value));
     return platform.registers(*window);
 }
 

@@ -18,8 +18,8 @@ struct FirstLook {
 };
 Result<FirstLook> look(platform::Platform& platform, const topology::Unit& unit);
 
-// Reads only: the unit is touched by its take_over. ENXIO when nothing answers, ENOTSUP when this driver cannot contain
-// with it. Arena, account and clock outlive the unit.
+// Reads only: the unit is touched by its take_over. ENXIO when nothing answers, ENOTSUP when this
+// driver cannot contain with it. Arena, account and clock outlive the unit.
 Result<std::unique_ptr<IommuUnit>> open(platform::Platform& platform, const topology::Unit& unit,
                                         memory::Arena& arena, memory::Account& tables,
                                         Clock& clock);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Predecessor: whether what a unit does now is all what an earlier instance of the service told it, by its registers.
+// Predecessor: whether what a unit does now is all what an earlier instance of the service told it,
+// by its registers.
 #pragma once
 
 #include <optional>
@@ -20,7 +21,8 @@ struct Predecessor {
 hw::Bits<Control> running_control(const Features& features, bool unknown_pass);
 std::uint32_t vital_bits(hw::Bits<Control> control);
 
-// Nothing unless the unit translates and every register has the form that this driver writes, with all tables in the arena.
+// Nothing unless the unit translates and every register has the form that this driver writes, with
+// all tables in the arena.
 std::optional<Predecessor> find_predecessor(const Hardware& hardware, const memory::Arena& arena,
                                             bool unknown_pass);
 // Of a unit that is on: no stream is translated or refused.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The registers of an SMMUv2 that this driver uses (Arm IHI 0062). Names in quotes are the manual's.
-// Three kinds of pages hold them: the two global ones, and one for each context bank. Where pages lie: Hardware.
+// The registers of an SMMUv2 that this driver uses (Arm IHI 0062). Names in quotes are the
+// manual's. Three kinds of pages hold them: the two global ones, and one for each context bank.
+// Where pages lie: Hardware.
 #pragma once
 
 #include "hw/register.hpp"
@@ -30,11 +31,10 @@ struct Control : Register<std::uint32_t, 0x000> {
     static constexpr Field<Control> private_maintenance{"PTM", 12};
     static constexpr Field<Control> conflicts_fault{"SMCFCFG", 21};
     static constexpr Field<Control> wide_vmids{"VMID16EN", 31};
-    static constexpr auto fields =
-        hw::list(clients_bypass, aborts_faults, fault_interrupt, extended_ids,
-                 aborts_configuration_faults, configuration_fault_interrupt, never_stalls,
-                 stalls_all, unknown_fault, private_vmids, private_maintenance, conflicts_fault,
-                 wide_vmids);
+    static constexpr auto fields = hw::list(
+        clients_bypass, aborts_faults, fault_interrupt, extended_ids, aborts_configuration_faults,
+        configuration_fault_interrupt, never_stalls, stalls_all, unknown_fault, private_vmids,
+        private_maintenance, conflicts_fault, wide_vmids);
 };
 
 // Implementation defined; these are MMU-500's.
@@ -106,9 +106,9 @@ struct GlobalFault : Register<std::uint32_t, 0x048> {
     static constexpr Field<GlobalFault> permission{"PF", 7};
     static constexpr Field<GlobalFault> unsupported{"UUT", 8};
     static constexpr Field<GlobalFault> several{"MULTI", 31};
-    static constexpr auto fields =
-        hw::list(invalid_context, unidentified_stream, match_conflict, no_such_bank,
-                 no_such_interrupt, configuration_access, external, permission, unsupported, several);
+    static constexpr auto fields = hw::list(invalid_context, unidentified_stream, match_conflict,
+                                            no_such_bank, no_such_interrupt, configuration_access,
+                                            external, permission, unsupported, several);
 };
 
 struct GlobalFaultKind : Register<std::uint32_t, 0x050> {
@@ -147,7 +147,8 @@ struct GlobalSyncStatus : Register<std::uint32_t, 0x074> {
     static constexpr auto fields = hw::list(active);
 };
 
-// One of each for every stream group; base: 4 * group. With extended ids the upper half is all mask.
+// One of each for every stream group; base: 4 * group. With extended ids the upper half is all
+// mask.
 struct Match : Register<std::uint32_t, 0x800> {
     static constexpr const char* name = "SMR";
     static constexpr Field<Match> stream{"ID", 14, 0};
@@ -249,8 +250,8 @@ struct WalkStage2 : Register<std::uint32_t, 0x030> {
     static constexpr Field<WalkStage2> shareability{"SH0", 13, 12};
     static constexpr Field<WalkStage2> output_size{"PASize", 18, 16};
     static constexpr Field<WalkStage2> always_one{"EAE", 31};
-    static constexpr auto fields = hw::list(input_size, start_level, inner, outer, shareability,
-                                            output_size, always_one);
+    static constexpr auto fields =
+        hw::list(input_size, start_level, inner, outer, shareability, output_size, always_one);
 };
 struct MemoryTypes : Register<std::uint32_t, 0x038> {
     static constexpr const char* name = "MAIR0";
@@ -278,9 +279,9 @@ struct BankFault : Register<std::uint32_t, 0x058> {
     static constexpr Field<BankFault> unsupported{"UUT", 8};
     static constexpr Field<BankFault> stalled{"SS", 30};
     static constexpr Field<BankFault> several{"MULTI", 31};
-    static constexpr auto fields = hw::list(translation, access_flag, permission, external,
-                                            match_conflict, lock, address_size, unsupported,
-                                            stalled, several);
+    static constexpr auto fields =
+        hw::list(translation, access_flag, permission, external, match_conflict, lock, address_size,
+                 unsupported, stalled, several);
 };
 struct BankFaultAddress : Register<std::uint64_t, 0x060> {
     static constexpr const char* name = "FAR";

@@ -51,16 +51,18 @@ UnitReport SmmuV2Unit::report() const {
         features().input_bits, features().levels, matching_of(features()), tags_.capacity(),
         features().coherency == memory::Coherency::snooped ? "" : ", walks do not snoop",
         unknown_pass_ ? ", unknown streams PASS" : "",
-        prefetches_ ? ", PREFETCHES (sACR.CACHE_LOCK is held by secure software): only whole address "
-                      "spaces are made forgotten"
-                    : "");
+        prefetches_
+            ? ", PREFETCHES (sACR.CACHE_LOCK is held by secure software): only whole address "
+              "spaces are made forgotten"
+            : "");
     if (state_ == UnitState::failed)
         report.mode += stop_confirmed_ ? "; stopped, everything refuses"
                                        : "; stopped, NOT confirmed by the hardware";
     report.state = state_;
     report.stop_confirmed = state_ != UnitState::failed || stop_confirmed_;
     report.found = found_.value_or(look());
-    // Messages of devices are writes like any other here: they go nowhere unless a doorbell was opened.
+    // Messages of devices are writes like any other here: they go nowhere unless a doorbell was
+    // opened.
     report.interrupts_remapped = true;
     report.spaces = members_.size();
     report.spaces_possible = tags_.capacity() - (muted_ ? 1 : 0);

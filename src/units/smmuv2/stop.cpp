@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hard stop: everything refuses, whatever state the unit is in. Recheck: whether it still does what it was told. Turn off: the
-// one act of this driver that opens; whoever asks for it has decided so.
+// Hard stop: everything refuses, whatever state the unit is in. Recheck: whether it still does what
+// it was told. Turn off: the one act of this driver that opens; whoever asks for it has decided so.
 #include <fmt/format.h>
 
 #include "units/smmuv2/unit.hpp"
@@ -12,7 +12,8 @@ void SmmuV2Unit::hard_stop() noexcept {
     stop_confirmed_ = refuse_everything();
 }
 
-// Banks stay on: one that is off would pass what still led to it. How ids are read stays as it was found.
+// Banks stay on: one that is off would pass what still led to it. How ids are read stays as it was
+// found.
 bool SmmuV2Unit::refuse_everything() noexcept {
     if (!hardware_.answers()) return false;
     const bool closed = close_streams().has_value();
@@ -26,9 +27,10 @@ bool SmmuV2Unit::refuse_everything() noexcept {
 Result<void> SmmuV2Unit::recheck() noexcept {
     if (state_ != UnitState::containing) return stopped();
     const auto changed = [&](const std::string& what) {
-        return fail(ESTALE, fmt::format("{}: changed behind the service's back: {}; the unit must be "
-                                        "stopped and taken over again, and whoever wrote it found",
-                                        name(), what));
+        return fail(ESTALE,
+                    fmt::format("{}: changed behind the service's back: {}; the unit must be "
+                                "stopped and taken over again, and whoever wrote it found",
+                                name(), what));
     };
     const auto control = hardware_.read<Control>();
     if (control.raw() == ~std::uint32_t{0} || vital_bits(control) != vital_bits(running()))
@@ -38,7 +40,8 @@ Result<void> SmmuV2Unit::recheck() noexcept {
     for (const Bank& bank : banks())
         if (read_bank(hardware_, bank.index) != bank)
             return changed(fmt::format(
-                "context bank {}: tables at {:#x} were written; SCTLR {:#x}, TTBR0 {:#x}, TCR {:#x}, "
+                "context bank {}: tables at {:#x} were written; SCTLR {:#x}, TTBR0 {:#x}, TCR "
+                "{:#x}, "
                 "CBAR {:#x} are there now",
                 bank.index, bank.root.value, hardware_.read_in<BankControl>(bank.index).raw(),
                 hardware_.read_in<TableBase>(bank.index).raw(),

@@ -58,7 +58,8 @@ std::uint32_t Streams::match_of(const Group& group) const {
     return (Match::stream.of(raw(*group.stream)) | Match::valid(1)).raw();
 }
 
-// First what becomes of a stream, then that none is matched: with extended ids the first store does both.
+// First what becomes of a stream, then that none is matched: with extended ids the first store does
+// both.
 void Streams::close_all() noexcept {
     unknown_pass_ = false;
     for (unsigned group = 0; group < groups_.size(); ++group) {
@@ -71,7 +72,8 @@ void Streams::write_target(unsigned group) noexcept {
     hardware_.write_group(group, words_of(groups_[group]));
 }
 
-// A group that matched nothing begins to. The last store opens it: the SMR, or the S2CR where that holds the valid bit.
+// A group that matched nothing begins to. The last store opens it: the SMR, or the S2CR where that
+// holds the valid bit.
 void Streams::open(unsigned group) noexcept {
     if (!features().stream_matching) return write_target(group);
     const hw::Bits<Match> match(match_of(groups_[group]));
@@ -140,15 +142,16 @@ void Streams::adopt(const std::vector<std::optional<Entry>>& entries) {
 
 Result<void> Streams::check(StreamId stream) const {
     const std::uint32_t id = raw(stream);
-    const bool beyond = features().stream_matching ? id >> features().stream_bits != 0
-                                                   : id >= features().groups;
+    const bool beyond =
+        features().stream_matching ? id >> features().stream_bits != 0 : id >= features().groups;
     if (beyond)
-        return fail(EINVAL,
-                    fmt::format("{}: stream {:#x} is not one of the {} streams of the unit; correct "
-                                "the number",
-                                hardware_.name(), id,
-                                features().stream_matching ? 1u << features().stream_bits
-                                                           : features().groups));
+        return fail(
+            EINVAL,
+            fmt::format(
+                "{}: stream {:#x} is not one of the {} streams of the unit; correct "
+                "the number",
+                hardware_.name(), id,
+                features().stream_matching ? 1u << features().stream_bits : features().groups));
     if (features().stream_matching && (id & ~usable_) != 0)
         return fail(EINVAL, fmt::format("{}: stream {:#x} has bits that the unit does not compare "
                                         "(it compares {:#x}); it cannot be told from others",
@@ -191,10 +194,11 @@ Result<void> Streams::point(StreamId stream, Target target) noexcept {
     }
     const auto group = take_group(stream);
     if (!group)
-        return fail(ENOSPC, fmt::format("{}: all {} stream match registers are in use, none is left "
-                                        "for stream {:#x}; detach a device, or configure fewer "
-                                        "streams",
-                                        hardware_.name(), groups_.size(), raw(stream)));
+        return fail(ENOSPC,
+                    fmt::format("{}: all {} stream match registers are in use, none is left "
+                                "for stream {:#x}; detach a device, or configure fewer "
+                                "streams",
+                                hardware_.name(), groups_.size(), raw(stream)));
     groups_[*group] = {.stream = stream, .target = target, .pinned = false};
     open(*group);
     return {};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Streams: which stream leads where: the stream groups, each an SMR that names one stream (mask 0) and an S2CR that says what
-// becomes of it. The only writer of both. A unit that indexes has no SMR: the S2CR of a stream has its number.
+// Streams: which stream leads where: the stream groups, each an SMR that names one stream (mask 0)
+// and an S2CR that says what becomes of it. The only writer of both. A unit that indexes has no
+// SMR: the S2CR of a stream has its number.
 #pragma once
 
 #include <optional>
@@ -32,14 +33,17 @@ class Streams {
 public:
     explicit Streams(Hardware& hardware) : hardware_(hardware) {}
 
-    // Every group refuses and none matches; nobody has one any more. Whatever was there, and however ids are read.
+    // Every group refuses and none matches; nobody has one any more. Whatever was there, and
+    // however ids are read.
     void close_all() noexcept;
-    // EIO when something else than what was written is there: firmware may have its own idea of these registers.
+    // EIO when something else than what was written is there: firmware may have its own idea of
+    // these registers.
     Result<void> confirm() const;
     // The sentence of what is not as it was written.
     std::optional<std::string> difference() const;
 
-    // Which bits of a stream an SMR compares, by trying; for closed groups only. EINVAL when a stream here has others.
+    // Which bits of a stream an SMR compares, by trying; for closed groups only. EINVAL when a
+    // stream here has others.
     Result<void> measure() noexcept;
     // Takes over the groups as they are, which were found to be plain.
     void adopt(const std::vector<std::optional<Entry>>& entries);

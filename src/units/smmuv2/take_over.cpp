@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Take-over: from whatever state the unit was found in to containing. There is no switch that aborts everything: a unit
-// refuses when no group matches and what is not matched faults. Every table is there before the first register is written.
+// Take-over: from whatever state the unit was found in to containing. There is no switch that
+// aborts everything: a unit refuses when no group matches and what is not matched faults. Every
+// table is there before the first register is written.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -16,12 +17,13 @@ Found SmmuV2Unit::look() const {
     // Banks that a new space may have by now cannot be left to those who use them.
     const auto predecessor = find_predecessor(hardware_, arena_, unknown_pass_);
     const bool own = predecessor && std::ranges::all_of(predecessor->tags, [&](std::uint16_t tag) {
-        return tags_.is_reserved(tag);
-    });
+                         return tags_.is_reserved(tag);
+                     });
     return own ? Found::own : Found::foreign;
 }
 
-Result<SmmuV2Unit::Wanted> SmmuV2Unit::wanted_streams(std::span<const Assignment> assignments) const {
+Result<SmmuV2Unit::Wanted> SmmuV2Unit::wanted_streams(
+    std::span<const Assignment> assignments) const {
     Wanted wanted;
     for (const StreamId stream : reserved_) {
         SMMU_CHECK(streams_.check(stream));
@@ -49,20 +51,22 @@ Result<void> SmmuV2Unit::check_room(const Wanted& wanted) const {
     const auto needed = std::ranges::count_if(
         wanted, [&](const auto& known) { return unknown_pass_ || known.second; });
     if (!features().stream_matching || needed <= features().groups) return {};
-    return fail(ENOSPC,
-                fmt::format("{}: {} streams need a stream match register each, and the unit has {}; "
-                            "configure fewer of them{}",
-                            name(), needed, features().groups,
-                            unknown_pass_ ? ", or let unknown streams refuse" : ""));
+    return fail(
+        ENOSPC,
+        fmt::format("{}: {} streams need a stream match register each, and the unit has {}; "
+                    "configure fewer of them{}",
+                    name(), needed, features().groups,
+                    unknown_pass_ ? ", or let unknown streams refuse" : ""));
 }
 
 Result<void> SmmuV2Unit::set_control(hw::Bits<Control> control) noexcept {
     hardware_.write(control);
     const auto seen = hardware_.read<Control>();
     if (vital_bits(seen) == vital_bits(control)) return {};
-    return fail(EIO, fmt::format("{}: {} holds {:#x} after {:#x} was written; the unit cannot be made "
-                                 "to refuse",
-                                 name(), Control::name, seen.raw(), control.raw()));
+    return fail(EIO,
+                fmt::format("{}: {} holds {:#x} after {:#x} was written; the unit cannot be made "
+                            "to refuse",
+                            name(), Control::name, seen.raw(), control.raw()));
 }
 
 // What no group matches refuses first, then no group matches anything.
@@ -101,7 +105,8 @@ Result<void> SmmuV2Unit::open(const Wanted& wanted) noexcept {
     return {};
 }
 
-// A unit that is off and carries what must go on is switched on in one step, when all is there. Any other refuses at once.
+// A unit that is off and carries what must go on is switched on in one step, when all is there. Any
+// other refuses at once.
 Result<void> SmmuV2Unit::set_up(const Wanted& wanted, TakeOver& result) noexcept {
     const auto closed = running_control(features(), false);
     const bool goes_on =
@@ -120,8 +125,9 @@ Result<void> SmmuV2Unit::set_up(const Wanted& wanted, TakeOver& result) noexcept
     return streams_.confirm();
 }
 
-// Each stream that keeps a space goes from the predecessor's bank to its new one by one store, and is never refused. In
-// between every stream leads to tables that were granted to it, by the predecessor or now.
+// Each stream that keeps a space goes from the predecessor's bank to its new one by one store, and
+// is never refused. In between every stream leads to tables that were granted to it, by the
+// predecessor or now.
 Result<void> SmmuV2Unit::adopt(const Wanted& wanted) noexcept {
     const auto predecessor = find_predecessor(hardware_, arena_, unknown_pass_);
     if (!predecessor)

@@ -37,11 +37,11 @@ Result<std::unique_ptr<SmmuV2Unit>> SmmuV2Unit::create(std::unique_ptr<hw::Mmio>
     const unsigned order = features.root_order();
     SMMU_TRY(memory::Frame table, arena.take(account, order));
     memory::publish(features.coherency, table.words(), memory::frame_bytes << order);
-    std::unique_ptr<SmmuV2Unit> made(new SmmuV2Unit(std::move(mmio), features, unit, arena, clock,
-                                                    std::move(table)));
-    // Spaces are made before take-over: their banks must not be those that an earlier instance's streams use.
-    if (const auto predecessor =
-            find_predecessor(made->hardware_, arena, made->unknown_pass_))
+    std::unique_ptr<SmmuV2Unit> made(
+        new SmmuV2Unit(std::move(mmio), features, unit, arena, clock, std::move(table)));
+    // Spaces are made before take-over: their banks must not be those that an earlier instance's
+    // streams use.
+    if (const auto predecessor = find_predecessor(made->hardware_, arena, made->unknown_pass_))
         for (const std::uint16_t tag : predecessor->tags) made->tags_.reserve(tag);
     if (made->tags_.capacity() >= least_banks_for_muting) {
         if (const auto tag = made->tags_.take(made->name())) {
@@ -55,12 +55,14 @@ Result<std::unique_ptr<SmmuV2Unit>> SmmuV2Unit::create(std::unique_ptr<hw::Mmio>
 SmmuV2Unit::SmmuV2Unit(std::unique_ptr<hw::Mmio> mmio, const Features& features,
                        const topology::Unit& unit, memory::Arena& arena, Clock& clock,
                        memory::Frame refusing_table)
-    : arena_(arena), hardware_(std::move(mmio), features, unit.name, clock),
+    : arena_(arena),
+      hardware_(std::move(mmio), features, unit.name, clock),
       capabilities_(capabilities_of(features, unit.host_address_bits)),
       unknown_pass_(unit.unknown_streams_pass),
       reserved_(unit.reserved_streams.begin(), unit.reserved_streams.end()),
       refusing_table_(std::move(refusing_table)),
-      tags_("context banks", features.banks - features.first_bank + 1), streams_(hardware_),
+      tags_("context banks", features.banks - features.first_bank + 1),
+      streams_(hardware_),
       caches_(hardware_, *this) {}
 
 // The hardware goes on walking what it was given: that frame stays as it is.
@@ -75,7 +77,8 @@ std::unexpected<Error> SmmuV2Unit::stopped() const {
     if (state_ == UnitState::untouched)
         return fail(EINVAL, fmt::format("{}: not taken over yet", name()));
     return fail(EIO, fmt::format("{}: the unit was stopped after an error; it must be taken over "
-                                 "again", name()));
+                                 "again",
+                                 name()));
 }
 
 const SmmuV2Unit::Member* SmmuV2Unit::member(const AddressSpace& space) const {
@@ -98,8 +101,8 @@ std::vector<Bank> SmmuV2Unit::banks() const {
     return result;
 }
 
-// Where the banks that an earlier instance's streams use are needed, its streams cannot go on: they refuse for the moment
-// of take-over.
+// Where the banks that an earlier instance's streams use are needed, its streams cannot go on: they
+// refuse for the moment of take-over.
 Result<std::uint16_t> SmmuV2Unit::take_tag() {
     auto tag = tags_.take(name());
     if (tag || state_ != UnitState::untouched) return tag;
@@ -110,9 +113,10 @@ Result<std::uint16_t> SmmuV2Unit::take_tag() {
 Result<std::unique_ptr<AddressSpace>> SmmuV2Unit::create_space(memory::Account& account) {
     SMMU_TRY(const std::uint16_t tag, take_tag());
     auto caches = std::make_unique<TagCaches>(caches_, tag);
-    auto space = features().stage == Stage::second
-                     ? make_space<paging::ArmStage2>(std::move(caches), features(), arena_, account)
-                     : make_space<paging::ArmStage1>(std::move(caches), features(), arena_, account);
+    auto space =
+        features().stage == Stage::second
+            ? make_space<paging::ArmStage2>(std::move(caches), features(), arena_, account)
+            : make_space<paging::ArmStage1>(std::move(caches), features(), arena_, account);
     if (!space) {
         tags_.give_back(tag);
         return pass_on(std::move(space));
@@ -136,12 +140,14 @@ Result<void> SmmuV2Unit::retire(std::unique_ptr<AddressSpace> space) noexcept {
         switch_off(hardware_, bank);
     }
     auto released = ending.space->release();
-    // Without the flush the bank stays taken for ever: what is cached under its tag may still be there.
+    // Without the flush the bank stays taken for ever: what is cached under its tag may still be
+    // there.
     if (released) tags_.give_back(ending.tag);
     return released;
 }
 
-// A stream goes from bank to bank by one store. DMA that was translated by the old tables has to be over, too.
+// A stream goes from bank to bank by one store. DMA that was translated by the old tables has to be
+// over, too.
 Result<void> SmmuV2Unit::change(StreamId stream, std::optional<unsigned> bank) noexcept {
     const Member* const left = member_in(streams_.target_of(stream));
     if (bank)
@@ -153,7 +159,8 @@ Result<void> SmmuV2Unit::change(StreamId stream, std::optional<unsigned> bank) n
     return caches_.forget(left->tag);
 }
 
-// A stream without a group refuses, but where streams that nobody knows pass: there it refuses by one of its own.
+// A stream without a group refuses, but where streams that nobody knows pass: there it refuses by
+// one of its own.
 Result<void> SmmuV2Unit::refuse(StreamId stream) noexcept {
     if (unknown_pass_) {
         SMMU_CHECK(streams_.point(stream, {}));
@@ -165,11 +172,14 @@ Result<void> SmmuV2Unit::refuse(StreamId stream) noexcept {
 
 Result<void> SmmuV2Unit::check_space(StreamId stream, const Member* found) const {
     if (is_reserved(stream))
-        return fail(EINVAL, fmt::format("{}: stream {:#x} is reserved by the unit's description; no "
-                                        "device can have it", name(), raw(stream)));
+        return fail(EINVAL,
+                    fmt::format("{}: stream {:#x} is reserved by the unit's description; no "
+                                "device can have it",
+                                name(), raw(stream)));
     if (found == nullptr)
         return fail(EINVAL, fmt::format("{}: stream {:#x}: the address space belongs to another "
-                                        "unit", name(), raw(stream)));
+                                        "unit",
+                                        name(), raw(stream)));
     return {};
 }
 
@@ -181,8 +191,8 @@ Result<void> SmmuV2Unit::attach(StreamId stream, AddressSpace& space) noexcept {
     return change(stream, bank_of(target->tag, features()));
 }
 
-// What is muted is recorded in a bank that nobody reads. Without such a bank, or a match register for the stream, it goes
-// on being recorded.
+// What is muted is recorded in a bank that nobody reads. Without such a bank, or a match register
+// for the stream, it goes on being recorded.
 Result<void> SmmuV2Unit::block(StreamId stream, Recording recording) noexcept {
     if (state_ != UnitState::containing) return stopped();
     SMMU_CHECK(streams_.check(stream));

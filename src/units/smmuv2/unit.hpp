@@ -82,7 +82,8 @@ private:
     Result<void> adopt(const Wanted& wanted) noexcept;
 
     bool refuse_everything() noexcept;
-    void take_record(const std::optional<Fault>& fault, RefusalSink& sink, Drained& drained) noexcept;
+    void take_record(const std::optional<Fault>& fault, RefusalSink& sink,
+                     Drained& drained) noexcept;
 
     memory::Arena& arena_;
     Hardware hardware_;
@@ -96,8 +97,9 @@ private:
 
     memory::Frame refusing_table_;  // in which nothing is mapped
     TagPool tags_;
-    std::optional<std::uint16_t> muted_;  // of the bank that refuses, and that nobody asks for records
-    std::set<StreamId> muted_streams_;    // attached ones
+    std::optional<std::uint16_t>
+        muted_;  // of the bank that refuses, and that nobody asks for records
+    std::set<StreamId> muted_streams_;  // attached ones
     std::vector<Member> members_;
     std::vector<Refusal> last_words_;  // of banks that were retired before they were drained
     Streams streams_;

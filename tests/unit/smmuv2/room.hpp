@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Room: the driver on a modelled MMU-500 in the same process. After every register write a probe may look what passes. The
-// model complains of whatever the manual forbids; every test ends without complaints unless it says which it expects.
+// Room: the driver on a modelled MMU-500 in the same process. After every register write a probe
+// may look what passes. The model complains of whatever the manual forbids; every test ends without
+// complaints unless it says which it expects.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -17,6 +18,7 @@ namespace model = smmu::model::mmu500;
 struct Wire {
     std::function<void()> after_write;
     std::function<bool(std::uint64_t, std::uint64_t)> swallows;  // a write that does not arrive
+    std::function<std::optional<std::uint32_t>(std::uint64_t)> says;  // in the unit's place
     std::uint64_t writes = 0;
     bool gone = false;
 };
@@ -25,7 +27,9 @@ class Forwarding final : public hw::Mmio {
 public:
     Forwarding(model::Unit& unit, Wire& wire) : unit_(unit), wire_(wire) {}
     std::uint32_t read32(std::uint64_t offset) noexcept override {
-        return wire_.gone ? ~std::uint32_t{0} : std::uint32_t(unit_.read(offset, 4));
+        if (wire_.gone) return ~std::uint32_t{0};
+        const auto said = wire_.says ? wire_.says(offset) : std::nullopt;
+        return said ? *said : std::uint32_t(unit_.read(offset, 4));
     }
     std::uint64_t read64(std::uint64_t offset) noexcept override {
         return wire_.gone ? ~std::uint64_t{0} : unit_.read(offset, 8);
@@ -89,7 +93,8 @@ protected:
             EXPECT_THAT(machine->complaints().all(), testing::IsEmpty());
         }
         drivers.clear();
-        static auto& kept = *new std::vector<std::unique_ptr<AddressSpace>>;  // hardware may walk it
+        static auto& kept =
+            *new std::vector<std::unique_ptr<AddressSpace>>;  // hardware may walk it
         for (auto& space : spaces) kept.push_back(std::move(space));
     }
 
@@ -104,9 +109,8 @@ protected:
         new_arena();
     }
     void new_arena() {
-        const memory::TableMemory memory{
-            {{tables}, {tables + table_bytes - 1}},
-            {machine->memory().at(tables), table_bytes}};
+        const memory::TableMemory memory{{{tables}, {tables + table_bytes - 1}},
+                                         {machine->memory().at(tables), table_bytes}};
         arenas.push_back(*memory::Arena::open(memory, {1, 2, 3}));
     }
     Result<Features> features() {
@@ -115,9 +119,8 @@ protected:
     }
     Result<void> open_driver() {
         SMMU_TRY(const Features seen, features());
-        SMMU_TRY(auto made,
-                 SmmuV2Unit::create(std::make_unique<Forwarding>(machine->unit(0), wire), seen,
-                                    description, *arenas.back(), account, clock));
+        SMMU_TRY(auto made, SmmuV2Unit::create(std::make_unique<Forwarding>(machine->unit(0), wire),
+                                               seen, description, *arenas.back(), account, clock));
         drivers.push_back(std::move(made));
         return {};
     }
@@ -178,12 +181,17 @@ protected:
         return refuses(nic) && refuses(disk) && refuses(stranger) && refuses(late) &&
                refuses(nic, there) && refuses(disk, there);
     }
-    std::uint32_t global(unsigned offset) { return std::uint32_t(machine->unit(0).read(offset, 4)); }
-    void set_global(unsigned offset, std::uint32_t value) { machine->unit(0).write(offset, 4, value); }
+    std::uint32_t global(unsigned offset) {
+        return std::uint32_t(machine->unit(0).read(offset, 4));
+    }
+    void set_global(unsigned offset, std::uint32_t value) {
+        machine->unit(0).write(offset, 4, value);
+    }
     bool is_off() { return (global(model::gr0::scr0) & model::scr0::clientpd) != 0; }
     std::vector<Refusal> drained() {
         Collected seen;
-        for (int i = 0; i < 10 && driver().drain(seen).more; ++i) {}
+        for (int i = 0; i < 10 && driver().drain(seen).more; ++i) {
+        }
         return seen.all;
     }
 
