@@ -6,5 +6,6 @@
 namespace smmu::paging {
 
 template class PageTable<ArmStage1>;
+template class PageTable<ArmStage1NonSecure>;
 
 }  // namespace smmu::paging

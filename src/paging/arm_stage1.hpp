@@ -1,23 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 // ArmStage1: stage-1 tables of Armv8-A (VMSAv8-64, Arm ARM D8) with a granule of 4 KiB: 512 entries of 64 bits per table.
 //
-//   1:0 1 block, 3 table or page   4:2 AttrIndx   7:6 AP (6 unprivileged too, 7 read only)   9:8 SH   10 AF   11 nG
-//   47:12 frame, or next table
+//   1:0 1 block, 3 table or page   4:2 AttrIndx   5 NS   7:6 AP (6 unprivileged too, 7 read only)   9:8 SH   10 AF   11 nG
+//   47:12 frame, or next table   63 NSTable
 //
-// What is mapped can be read. Attribute 0 of whoever walks these tables is write-back memory. Leaves belong to one
-// address space (nG), and AF is set from the start.
+// What is mapped can be read. What kind of memory it is, is attribute 0 of whoever walks these tables. Leaves belong to one
+// address space (nG), and AF is set from the start. ArmStage1NonSecure says in every entry that what it leads to is
+// non-secure memory: for walkers that count as secure, and refuse the rest.
 #pragma once
 
 #include "paging/page_table.hpp"
 
 namespace smmu::paging {
 
-struct ArmStage1 {
+template <bool says_non_secure>
+struct ArmStage1Tables {
     using Entry = std::uint64_t;
 
     static constexpr Entry block = 1, table_or_page = 3, type_mask = 3;
     static constexpr Entry unprivileged = 1 << 6, read_only = 1 << 7, inner_shareable = 3 << 8, accessed = 1 << 10,
                            not_global = 1 << 11;
+    static constexpr Entry non_secure = says_non_secure ? 1 << 5 : 0;
+    static constexpr Entry non_secure_table = says_non_secure ? Entry{1} << 63 : 0;
     static constexpr Entry address_mask = 0x0000'FFFF'FFFF'F000;
 
     static constexpr unsigned index_bits(unsigned) { return 9; }
@@ -27,14 +31,16 @@ struct ArmStage1 {
     static constexpr bool is_leaf(Entry entry, unsigned level) {
         return entry != 0 && (level == 0 || (entry & type_mask) == block);
     }
-    static constexpr Entry make_link(PhysAddr table) { return (table.value & address_mask) | table_or_page; }
+    static constexpr Entry make_link(PhysAddr table) {
+        return (table.value & address_mask) | table_or_page | non_secure_table;
+    }
     static constexpr PhysAddr link_target(Entry entry) { return {entry & address_mask}; }
 
     // Reading comes with everything, and includes executing.
     static constexpr bool expresses(Access access) { return permits(access, Access::read); }
     static constexpr Entry make_leaf(PhysAddr memory, Access access, unsigned level) {
         return (memory.value & address_mask) | (level > 0 ? block : table_or_page) | unprivileged | inner_shareable | accessed |
-               not_global | (permits(access, Access::write) ? 0 : read_only);
+               not_global | non_secure | (permits(access, Access::write) ? 0 : read_only);
     }
     static constexpr PhysAddr leaf_target(Entry entry, unsigned) { return {entry & address_mask}; }
     static constexpr Access leaf_access(Entry entry) {
@@ -42,15 +48,22 @@ struct ArmStage1 {
     }
 };
 
-static_assert(Format<ArmStage1>);
+using ArmStage1 = ArmStage1Tables<false>;
+using ArmStage1NonSecure = ArmStage1Tables<true>;
+
+static_assert(Format<ArmStage1> && Format<ArmStage1NonSecure>);
 static_assert(ArmStage1::make_leaf({0x1234'5000}, Access::read, 0) == 0x1234'5fc3);
 static_assert(ArmStage1::make_leaf({0x4000'0000}, read_write, 2) == 0x4000'0f41);
 static_assert(ArmStage1::make_link({0x7000}) == 0x7003);
 static_assert(!ArmStage1::is_leaf(ArmStage1::make_link({0x7000}), 1));
 static_assert(ArmStage1::leaf_access(ArmStage1::make_leaf({0}, read_write, 1)) == read_write);
 static_assert(ArmStage1::leaf_access(ArmStage1::make_leaf({0}, Access::read, 0)) == Access::read);
+static_assert(ArmStage1NonSecure::make_leaf({0x1234'5000}, Access::read, 0) == 0x1234'5fe3);
+static_assert(ArmStage1NonSecure::make_link({0x7000}) == 0x8000'0000'0000'7003);
+static_assert(ArmStage1NonSecure::link_target(ArmStage1NonSecure::make_link({0x7000})) == PhysAddr{0x7000});
 static_assert(ArmStage1::expresses(Access::read) && !ArmStage1::expresses(Access::write));
 
 extern template class PageTable<ArmStage1>;
+extern template class PageTable<ArmStage1NonSecure>;
 
 }  // namespace smmu::paging

@@ -27,7 +27,13 @@ struct Scene {
     std::uint64_t quota;   // of each account
     bool scarce = false;   // somebody else takes and returns frames at random
     memory::Coherency coherency = memory::Coherency::snooped;
-    enum class Tables { vtd_second_stage, vtd_first_stage, arm_stage2, arm_stage1 } tables = Tables::vtd_second_stage;
+    enum class Tables {
+        vtd_second_stage,
+        vtd_first_stage,
+        arm_stage2,
+        arm_stage1,
+        arm_stage1_non_secure
+    } tables = Tables::vtd_second_stage;
 
     bool write_alone() const { return tables == Tables::vtd_second_stage || tables == Tables::arm_stage2; }
 };
@@ -44,6 +50,7 @@ std::unique_ptr<CheckedSpaceBase> make_space(const Scene& scene, memory::Arena& 
         case Tables::vtd_first_stage: return make.operator()<VtdFirstStage>(vtd_first_stage_layout);
         case Tables::arm_stage2: return make.operator()<ArmStage2>(arm_stage2_layout);
         case Tables::arm_stage1: return make.operator()<ArmStage1>(arm_stage1_layout);
+        case Tables::arm_stage1_non_secure: return make.operator()<ArmStage1NonSecure>(arm_stage1_non_secure_layout);
         case Tables::vtd_second_stage: break;
     }
     return make.operator()<VtdSecondStage>(vtd_second_stage_layout);
@@ -143,7 +150,10 @@ INSTANTIATE_TEST_SUITE_P(
         Scene{"ArmStage1Bits47", 4, 47, page | large | huge, 700, unlimited, false, memory::Coherency::snooped,
               Tables::arm_stage1},
         Scene{"ArmStage1Bits47Scarce", 4, 47, page | large, 64, unlimited, true, memory::Coherency::not_snooped,
-              Tables::arm_stage1}),
+              Tables::arm_stage1},
+        // Four entries in the root.
+        Scene{"ArmStage1Bits32NonSecure", 3, 32, page | large | huge, 700, unlimited, false, memory::Coherency::not_snooped,
+              Tables::arm_stage1_non_secure}),
     [](const auto& scene) { return std::string(scene.param.name); });
 
 }  // namespace

@@ -28,7 +28,7 @@ std::uint64_t RequestSource::first_page() {
     const std::uint64_t end = std::uint64_t{1} << (input_bits_ - 12);
     const std::uint64_t hot[] = {0, 512, 1024, std::uint64_t{1} << 18, (std::uint64_t{1} << 20) - 512,
                                  std::uint64_t{1} << 20, end - 512, end - 1};
-    const std::uint64_t at = hot[below(std::size(hot))];
+    const std::uint64_t at = std::min(hot[below(std::size(hot))], end - 1);  // 32 bits of address end before some
     switch (below(4)) {
         case 0: return at;
         case 1: return at > 0 ? at - 1 : 1;
