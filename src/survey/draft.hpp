@@ -19,6 +19,8 @@
 
 namespace smmu::survey {
 
+inline constexpr std::uint64_t page_bytes = 4096;
+
 class Draft {
 public:
     explicit Draft(const Input& input) : input_(input), user_(input.configuration) {}
@@ -35,10 +37,15 @@ private:
     void add_firmware_units();
     void add_vtd_units();
     void add_smmu_units();
-    void add_user_units();
     void check_units();
     void add_protected();
     PhysRange registers_at(PhysAddr base, std::uint64_t at_least) const;
+    // user_units.cpp
+    void add_user_units();
+    void add_user_unit(const config::UnitEntry& entry);
+    void add_main_unit(const config::SupportModule& module);
+    void add_cache_unit(const config::UnitEntry& entry);
+    topology::Unit* unit_at(PhysAddr base);
     // devices.cpp: devices, their streams and registers
     void list_devices();
     void add_pci_devices();
@@ -56,6 +63,7 @@ private:
     void check_contradiction(const topology::Device& device,
                              const std::vector<topology::Stream>& board,
                              const std::vector<topology::Stream>& user);
+    void withhold_reserved_streams();
     void report_unclaimed_devices();
     void report_ports();
     // memory.cpp: what devices must or may always reach
@@ -66,6 +74,10 @@ private:
     bool give_reserved(topology::Device& device, const topology::Grant& grant);
     std::string why_not_honoured(const PhysRange& range) const;
     const topology::Protected* protected_part(const PhysRange& range) const;
+    // doorbells.cpp: where devices write their interrupt messages
+    void add_doorbells();
+    std::vector<topology::Grant> doorbells_of(const topology::PciAddress& address) const;
+    // memory.cpp
     void add_user_memory();
     void add_startup(topology::Device& device, const config::DeviceEntry& entry);
 
@@ -80,6 +92,7 @@ private:
     }
     topology::Device* find_device(const topology::DeviceId& id);
     std::optional<UnitId> find_unit(std::string_view name) const;
+    std::optional<topology::Stream> first_micro_tlb(std::string_view name) const;
     std::string unit_names() const;  // "vtd@fed90000, dmar1"
     bool merging() const { return user_.combine.value == config::Combine::merge; }
     bool described_by_hand() const;

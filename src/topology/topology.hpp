@@ -56,11 +56,11 @@ struct Unit {
     Origin origin;
     unsigned host_address_bits = 52;  // the machine has physical addresses below 2^this, as firmware says
     // What the registers of some kinds do not say.
-    std::optional<bool> coherent_walks;       // walks see the processors' caches; nothing: nobody said
+    std::optional<bool> coherent_walks = {};       // walks see the processors' caches; nothing: nobody said
     bool unknown_streams_pass = false;        // SMMUv2: streams that nobody has pass
-    std::vector<StreamId> reserved_streams;   // never handed out: refused
-    std::vector<CacheUnit> caches;            // IPMMU
-    std::vector<Chip> chips;                  // IPMMU: those that the description holds for; none: any
+    std::vector<StreamId> reserved_streams = {};   // never handed out: refused
+    std::vector<CacheUnit> caches = {};            // IPMMU
+    std::vector<Chip> chips = {};                  // IPMMU: those that the description holds for; none: any
 };
 
 // The stream of a micro-TLB: `number` of the cache unit caches[cache].
@@ -70,6 +70,14 @@ constexpr StreamId micro_tlb(std::size_t cache, unsigned number) {
 }
 constexpr std::size_t cache_of(StreamId stream) { return raw(stream) >> micro_tlb_bits; }
 constexpr unsigned micro_tlb_number(StreamId stream) { return raw(stream) & ((1u << micro_tlb_bits) - 1); }
+
+// What a use clause says of a stream: the unit's name, or that of the cache unit, and the number there.
+struct StreamName {
+    std::string unit;
+    std::uint32_t number;
+};
+StreamName stream_name(const Unit& unit, StreamId stream);
+std::string stream_text(const Unit& unit, StreamId stream);  // "stream 0x18 of vtd@fed90000", "micro-TLB 7 of ds0"
 
 struct Stream {
     UnitId unit;

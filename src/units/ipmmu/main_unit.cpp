@@ -6,8 +6,8 @@
 namespace smmu::units::ipmmu {
 namespace {
 
-// Normal memory: not cached, write-back, a device's. Leaves of stage 1 use the first.
-constexpr hw::Bits<Attributes> attributes = Attributes::first(0x44) | Attributes::second(0xff) | Attributes::third(0x04);
+// Attribute 0 is memory, not cached, and attribute 1 registers (Device-nGnRE), as leaves of stage 1 mean them.
+constexpr hw::Bits<Attributes> attributes = Attributes::memory(0x44) | Attributes::device(0x04);
 
 constexpr hw::Bits<RootLow> low(PhysAddr root) { return RootLow::address.of_address(root.value & 0xffff'ffff); }
 constexpr hw::Bits<RootHigh> high(PhysAddr root) { return RootHigh::address.of(root.value >> 32); }

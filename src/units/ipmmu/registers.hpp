@@ -54,10 +54,9 @@ struct FaultStatus : Register<std::uint32_t, 0x20> {
 
 struct Attributes : Register<std::uint32_t, 0x28> {
     static constexpr const char* name = "IMMAIR0";
-    static constexpr Field<Attributes> third{"ATTR2", 23, 16};
-    static constexpr Field<Attributes> second{"ATTR1", 15, 8};
-    static constexpr Field<Attributes> first{"ATTR0", 7, 0};
-    static constexpr auto fields = hw::list(third, second, first);
+    static constexpr Field<Attributes> device{"ATTR1", 15, 8};
+    static constexpr Field<Attributes> memory{"ATTR0", 7, 0};
+    static constexpr auto fields = hw::list(device, memory);
 };
 
 struct FaultLow : Register<std::uint32_t, 0x30> {

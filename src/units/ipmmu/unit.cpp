@@ -25,6 +25,7 @@ Capabilities capabilities_of(TableFormat format, unsigned host_bits) {
             .coherent = false,
             .write_implies_read = format == TableFormat::stage1,
             .execute_permission = false,
+            .register_memory = true,
             .drains = true,
             .interrupt_remapping = false,
             .never_grantable = std::nullopt};
