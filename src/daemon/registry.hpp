@@ -20,6 +20,7 @@ struct UnitLook {
     bool answers = true;
     std::uint64_t register_bytes = 0;
     std::optional<PhysAddr> tables;  // it is translating, with tables that begin here
+    std::vector<PhysRange> also_protected;  // further registers of the unit that no device may reach
 };
 Result<UnitLook> look_at_unit(const topology::Unit& unit, platform::Platform& platform);
 
