@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "firmware/dmar.hpp"
@@ -36,10 +37,12 @@ private:
     void read_madt();
     void add_firmware_units();
     void add_vtd_units();
-    void add_smmu_units();
     void check_units();
     void add_protected();
     PhysRange registers_at(PhysAddr base, std::uint64_t at_least) const;
+    // smmu_units.cpp
+    void add_smmu_units();
+    bool join_twin(std::size_t index, topology::UnitKind kind);
     // user_units.cpp
     void add_user_units();
     void add_user_unit(const config::UnitEntry& entry);
@@ -50,6 +53,15 @@ private:
     void list_devices();
     void add_pci_devices();
     void add_named_devices();
+    void add_components();  // components.cpp, as all that speaks of components
+    void settle_components();
+    struct ByHand {
+        topology::Device* device;
+        topology::Origin origin;
+    };
+    std::map<std::pair<std::uint32_t, std::uint32_t>, ByHand> streams_by_hand();  // by unit and stream
+    void report_component(const topology::Device& device);
+    std::vector<topology::Stream> component_streams(const topology::AcpiName& name) const;
     void add_user_devices();
     void give_streams(topology::Device& device);
     std::vector<topology::Stream> board_streams(const topology::Device& device) const;
@@ -72,6 +84,14 @@ private:
     void add_reserved_of(const firmware::IortNode& node);
     bool is_named(const firmware::Rmrr& region, const topology::Device& device) const;
     bool give_reserved(topology::Device& device, const topology::Grant& grant);
+    struct ClosedRegion {
+        PhysRange range;
+        std::string why;
+        topology::Origin origin;
+        std::vector<topology::DeviceId> devices;  // for which it stays closed, and nobody has decided so
+    };
+    void report_closed(const ClosedRegion& region);
+    std::vector<std::string> clauses_that_open(const PhysRange& range, const topology::Device& device) const;
     std::string why_not_honoured(const PhysRange& range) const;
     const topology::Protected* protected_part(const PhysRange& range) const;
     void add_user_memory();
@@ -104,6 +124,7 @@ private:
     std::map<std::size_t, UnitId> smmu_units_;  // unit of iort_->nodes[i]
     firmware::Madt madt_;
     std::optional<ScopeMap> scopes_;
+    std::vector<ClosedRegion> closed_regions_;
 };
 
 }  // namespace smmu::survey
