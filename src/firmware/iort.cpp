@@ -203,7 +203,7 @@ private:
         const std::uint64_t count = *bytes.at<std::uint32_t>(16);
         const std::uint64_t there = std::min<std::uint64_t>(count, (bytes.size() - 20) / 4);
         if (there != count)
-            finding("iort-its-count-bad", Severity::error, offset, fmt::format("An ITS group is said to have {} identifiers, but {} fit; the others are dropped.", count, there));
+            finding("iort-its-count-bad", Severity::warning, offset, fmt::format("An ITS group is said to have {} identifiers, but {} fit; the others are dropped.", count, there));
         for (std::size_t i = 0; i < there; ++i) node.its.push_back(*bytes.at<std::uint32_t>(20 + 4 * i));
         return true;
     }
@@ -229,12 +229,12 @@ private:
             const auto base = bytes.at<std::uint64_t>(here);
             const auto length = bytes.at<std::uint64_t>(here + 8);
             if (!base || !length) {
-                finding("iort-rmr-cut", Severity::error, offset, fmt::format("Reserved memory is said to have {} ranges, but {} fit; the others are dropped.", count, i));
+                finding("iort-rmr-cut", Severity::warning, offset, fmt::format("Reserved memory is said to have {} ranges, but {} fit; the others are dropped.", count, i));
                 return true;
             }
             const auto range = PhysRange::from_length(PhysAddr{*base}, *length);
             if (!range || !is_aligned(range->first, 12) || (*length & 0xfff) != 0) {
-                finding("iort-rmr-bad", Severity::error, offset + here, fmt::format("The reserved range {:#x}, {:#x} bytes long, is not whole pages or wraps; it stays blocked. If a device needs it, add `reserved` to its line.", *base, *length));
+                finding("iort-rmr-bad", Severity::warning, offset + here, fmt::format("The reserved range {:#x}, {:#x} bytes long, is not whole pages or wraps; it stays blocked. If a device needs it, add `reserved` to its line.", *base, *length));
                 continue;
             }
             node.reserved.push_back({*range, table_.at(offset + here)});
