@@ -25,8 +25,6 @@ constexpr PhysRange local_apic_frames{PhysAddr{0xfee00000}, PhysAddr{0xfeefffff}
 // SYSC of R-Car: whoever turns off a power domain takes the state of the micro-TLBs in it, and they open.
 constexpr PhysRange rcar_power_control{PhysAddr{0xe6180000}, PhysAddr{0xe6180fff}};
 
-constexpr std::uint64_t smmuv3_register_bytes = 0x20000;  // IHI 0070, 6.1
-
 // The word of the language for a kind of unit.
 std::string_view word_of(UnitKind kind) {
     switch (kind) {
@@ -198,20 +196,6 @@ void Draft::add_vtd_units() {
     }
 }
 
-void Draft::add_smmu_units() {
-    if (!iort_) return;
-    for (std::size_t i = 0; i < iort_->nodes.size(); ++i) {
-        const firmware::IortNode& node = iort_->nodes[i];
-        const bool is_v3 = node.kind == firmware::IortKind::smmu_v3;
-        if (!is_v3 && node.kind != firmware::IortKind::smmu_v1_v2) continue;
-        smmu_units_.emplace(i, UnitId(std::uint32_t(topology_.units.size())));
-        const UnitKind kind = is_v3 ? UnitKind::smmuv3 : UnitKind::smmuv2;
-        const std::uint64_t bytes = is_v3 ? smmuv3_register_bytes : node.register_bytes;
-        topology_.units.push_back({kind, fmt::format("{}@{:x}", topology::name(kind), node.base.value), registers_at(node.base, bytes), 0,
-                                   true, node.origin});
-    }
-}
-
 void Draft::check_units() {
     auto& units = topology_.units;
     for (Unit& unit : units) {
@@ -261,6 +245,10 @@ void Draft::add_protected() {
         topology_.protected_memory.push_back(
             {window.range(),
              fmt::format("PCI configuration space of segment {:04x}", window.segment)});
+    if (iort_)
+        for (const firmware::IortNode& node : iort_->nodes)
+            for (const firmware::IortRange& page : node.counter_pages)
+                topology_.protected_memory.push_back({page.range, "counters of a unit"});
     for (const PhysRange& range : input_.table_memory)
         topology_.protected_memory.push_back({range, "table memory"});
     for (const firmware::GicFrame& frame : madt_.frames)

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "firmware/device_tree.hpp"
@@ -42,10 +43,12 @@ private:
     void read_madt();
     void add_firmware_units();
     void add_vtd_units();
-    void add_smmu_units();
     void check_units();
     void add_protected();
     PhysRange registers_at(PhysAddr base, std::uint64_t at_least) const;
+    // smmu_units.cpp
+    void add_smmu_units();
+    bool join_twin(std::size_t index, topology::UnitKind kind);
     // user_units.cpp
     void add_user_units();
     void add_user_unit(const config::UnitEntry& entry);
@@ -56,6 +59,15 @@ private:
     void list_devices();
     void add_pci_devices();
     void add_named_devices();
+    void add_components();  // components.cpp, as all that speaks of components
+    void settle_components();
+    struct ByHand {
+        topology::Device* device;
+        topology::Origin origin;
+    };
+    std::map<std::pair<std::uint32_t, std::uint32_t>, ByHand> streams_by_hand();  // by unit and stream
+    void report_component(const topology::Device& device);
+    std::vector<topology::Stream> component_streams(const topology::AcpiName& name) const;
     void add_user_devices();
     void give_streams(topology::Device& device);
     std::vector<topology::Stream> board_streams(const topology::Device& device) const;
@@ -78,6 +90,14 @@ private:
     void add_reserved_of(const firmware::IortNode& node);
     bool is_named(const firmware::Rmrr& region, const topology::Device& device) const;
     bool give_reserved(topology::Device& device, const topology::Grant& grant);
+    struct ClosedRegion {
+        PhysRange range;
+        std::string why;
+        topology::Origin origin;
+        std::vector<topology::DeviceId> devices;  // for which it stays closed, and nobody has decided so
+    };
+    void report_closed(const ClosedRegion& region);
+    std::vector<std::string> clauses_that_open(const PhysRange& range, const topology::Device& device) const;
     std::string why_not_honoured(const PhysRange& range) const;
     const topology::Protected* protected_part(const PhysRange& range) const;
     // doorbells.cpp: where devices write their interrupt messages
@@ -147,6 +167,7 @@ private:
     std::map<topology::DeviceId, TreeBlock> tree_blocks_;
     std::map<std::string, std::vector<topology::DeviceId>> tree_devices_;  // by the path of a master or host bridge
     std::vector<std::string> nameless_;  // paths of masters without registers
+    std::vector<ClosedRegion> closed_regions_;
 };
 
 }  // namespace smmu::survey
