@@ -4,7 +4,9 @@
 
 #include <fmt/format.h>
 
+#include <regex>
 #include <set>
+#include <sstream>
 
 #include "firmware/device_tree.hpp"
 #include "machine.hpp"
@@ -226,6 +228,51 @@ TEST(DeviceTreeSurvey, ReservedMemoryIsNoPlainMemory) {
         EXPECT_EQ(grant.kind, Grant::Kind::startup);
         EXPECT_FALSE(grant.range.contains(PhysAddr{0x40000000})) << "firmware's";
     }
+}
+
+std::size_t count_of(const std::string& row, const std::string& word) {
+    std::smatch found;
+    return std::regex_search(row, found, std::regex("[ |]" + word + " (\\d+)")) ? std::stoul(found[1]) : std::size_t(-1);
+}
+
+// Every unit of the index that is on is one of the topology's, a cache of one, or said to be out of reach; every master
+// that is on and has registers is a device, contained when all the units that it names are there.
+TEST(DeviceTreeSurvey, EveryTreeOfTheIndex) {
+    std::istringstream index(test::text_of(test::data_folder() / "dtb/INDEX.md"));
+    std::string row;
+    std::size_t files = 0, contained = 0, open = 0;
+    while (std::getline(index, row)) {
+        const auto end = row.find(".dtb |");
+        if (end == std::string::npos) continue;
+        SCOPED_TRACE(row);
+        ++files;
+        Machine machine = machine_of(row.substr(2, end + 2));
+        const auto tree = firmware::parse_device_tree(machine.device_tree);
+        ASSERT_TRUE(tree);
+        const Topology topology = machine.survey();
+        const auto is_there = [&](const firmware::TreeUnit& unit) { return unit.enabled && !unit.registers.empty(); };
+        std::size_t units = std::size_t(std::ranges::count_if(
+            tree->units, [](const firmware::TreeUnit& unit) { return unit.enabled && unit.registers.empty(); }));
+        for (const topology::Unit& unit : topology.units) units += 1 + unit.caches.size();
+        EXPECT_EQ(units, count_of(row, "iommus_enabled"));
+        for (const firmware::TreeMaster& master : tree->masters) {
+            if (!master.enabled || master.host || master.registers.empty()) continue;
+            const auto device = std::ranges::find_if(topology.devices, [&](const topology::Device& one) {
+                return one.id == topology::DeviceId(block(master.registers[0].first.value, master.registers[0].length()));
+            });
+            ASSERT_NE(device, topology.devices.end()) << master.path;
+            const bool is_contained =
+                std::ranges::all_of(master.streams, [&](const auto& stream) { return is_there(tree->units[stream.unit]); }) &&
+                std::ranges::all_of(master.maps, [&](const auto& map) { return is_there(tree->units[map.stream.unit]); }) &&
+                !(master.streams.empty() && master.maps.empty());
+            EXPECT_EQ(!device->streams.empty(), is_contained) << master.path;
+            EXPECT_TRUE(!is_contained || device->streams.size() >= master.streams.size());
+            ++(is_contained ? contained : open);
+        }
+    }
+    EXPECT_EQ(files, 28u);
+    EXPECT_GT(contained, 150u);
+    EXPECT_GT(open, 4u);
 }
 
 TEST(DeviceTreeSurvey, DamagedTreeIsAnError) {
