@@ -10,6 +10,7 @@
 #include "memory/gather.hpp"
 #include "tests/property/containment/script.hpp"
 #include "tests/property/kinds/hardware.hpp"
+#include "tests/unit/driving.hpp"
 
 namespace smmu::containment::testing {
 namespace {
@@ -38,15 +39,6 @@ Side smmu(unsigned granule_log2, unsigned stage, bool has_ranges = true) {
 struct Shape {
     const char* name;
     Side sides[2];
-};
-
-class Time final : public Clock {
-public:
-    Instant now() noexcept override { return Instant(time_ += Nanoseconds(100)); }
-    void pause(Nanoseconds length) noexcept override { time_ += length; }
-
-private:
-    Nanoseconds time_{};
 };
 
 class Quiet final : public DeviceControl {
@@ -104,7 +96,7 @@ private:
     struct Instance {
         std::unique_ptr<memory::Arena> arena;
         memory::Account account, others;
-        Time clock;
+        units::Time clock;
         Quiet control;
         std::unique_ptr<Containment> service;
     };
