@@ -1,28 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every damaged device tree starts a board that has the units it names: whatever the service decides, nothing is left open
 // that it took into its hands.
-#include <gmock/gmock.h>
-
 #include <map>
 #include <sstream>
 
-#include "tests/e2e/machine_room.hpp"
+#include "tests/e2e/damaged.hpp"
 #include "tests/unit/firmware/test_data.hpp"
 
 namespace smmu::test {
 namespace {
 
-// untouched: exit 4, the unit is as it was found. blocked: exit 4, the unit refuses everything. contained: ready.
-enum class Outcome { untouched, blocked, contained };
-
-struct Case {
-    Outcome outcome;
-    const char* sentence;  // of what the service says
-};
-
 // A tree that as a whole cannot be trusted names no unit, so there is none to take (M = 0: exit 4). One of which a part is
 // dropped is an error where the part said which unit a device is behind.
-const std::map<std::string, Case> cases = {
+const std::map<std::string, DamagedCase> cases = {
     {"dtb-half", {Outcome::untouched, "device tree: it says"}},
     {"dtb-totalsize-huge", {Outcome::untouched, "device tree: its header is wrong"}},
     {"dtb-struct-off-out", {Outcome::untouched, "device tree: its header is wrong"}},
@@ -77,37 +67,11 @@ TEST_P(DamagedTree, LeavesNothingOpen) {
     ASSERT_TRUE(cases.contains(GetParam()));
     write(folder + "/board.dtb", for_the_board(GetParam()));
 
-    const Case& expected = cases.at(GetParam());
-    const std::vector<std::string> words{"--tables", folder, "smmu", "armsmmuv3"};
-    const std::uint64_t free_memory = (*room)->memory() + 8 * page;
-    std::string said;
-    if (expected.outcome == Outcome::contained) {
-        const auto started = (*room)->start_service(words);
-        ASSERT_TRUE(started) << started.error().text;
-        said = (*room)->service().said();
-    } else {
-        const Ran ran = run((*room)->board(), "smmuman", Service::words((*room)->board(), words));
-        EXPECT_EQ(ran.status, 4) << ran.output;
-        EXPECT_THAT(ran.output, testing::HasSubstr("NOT CONTAINED"));
-        said = ran.output;
-    }
-    EXPECT_THAT(said, testing::HasSubstr(expected.sentence));
-    EXPECT_EQ((*room)->writes((*room)->a(), free_memory), expected.outcome == Outcome::untouched) << said;
+    expect_outcome(**room, {"--tables", folder, "smmu", "armsmmuv3"}, cases.at(GetParam()));
 }
 
-std::vector<std::string> names() {
-    std::vector<std::string> all;
-    for (const auto& entry : std::filesystem::directory_iterator(data_folder() / "dtb/malformed"))
-        if (entry.path().extension() == ".dtb") all.push_back(entry.path().stem());
-    std::ranges::sort(all);
-    return all;
-}
-
-INSTANTIATE_TEST_SUITE_P(All, DamagedTree, testing::ValuesIn(names()), [](const auto& chosen) {
-    std::string name = chosen.param;
-    std::ranges::replace(name, '-', '_');
-    return name;
-});
+INSTANTIATE_TEST_SUITE_P(All, DamagedTree, testing::ValuesIn(names_of_files(data_folder() / "dtb/malformed", ".dtb")),
+                         with_underscores);
 
 }  // namespace
 }  // namespace smmu::test

@@ -1,23 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every broken firmware table starts a board: its register bases are made the board's, so that what the service makes
 // of the table meets real hardware. Whatever it decides, nothing is left open that it took into its hands.
-#include <gmock/gmock.h>
-
 #include <map>
 
+#include "tests/e2e/damaged.hpp"
 #include "tests/e2e/table_folder.hpp"
 #include "tests/unit/firmware/test_data.hpp"
 
 namespace smmu::test {
 namespace {
-
-// untouched: exit 4, the unit is as it was found. blocked: exit 4, the unit refuses everything. contained: ready.
-enum class Outcome { untouched, blocked, contained };
-
-struct Case {
-    Outcome outcome;
-    const char* sentence;  // of what the service says
-};
 
 // The SMMUv2 of the tables of which the IORTs are variants: nothing is there on the board.
 constexpr const char* smmuv2_of_iorts = "0x15000000";
@@ -25,7 +16,7 @@ constexpr const char* smmuv2_of_iorts = "0x15000000";
 // Why each is so: a table that as a whole cannot be trusted names no unit, so there is none to take (M = 0: exit 4). One
 // of which a part is dropped is an error where the part said which unit a device is behind: what is reachable blocks, and
 // nothing is served. A part that only costs memory or names is left out with a warning.
-const std::map<std::string, Case> cases = {
+const std::map<std::string, DamagedCase> cases = {
     {"dmar-len-past-file", {Outcome::untouched, "DMAR"}},
     {"dmar-truncated-len-kept", {Outcome::untouched, "DMAR"}},
     {"dmar-csum", {Outcome::untouched, "the bytes sum to"}},
@@ -118,38 +109,14 @@ TEST_P(BrokenTable, LeavesNothingOpen) {
     ASSERT_TRUE(room) << room.error().text;
     const auto folder = table_folder(**room, signature_of(name), for_the_board(name));
     ASSERT_TRUE(folder) << folder.error().text;
-    const Case& expected = cases.at(name);
     std::vector<std::string> words{"--tables", *folder, "smmu", (*room)->unit_kind()};
-    const std::uint64_t free_memory = (*room)->memory() + 8 * page;
-    std::string said;
-    if (expected.outcome == Outcome::contained) {
-        if (name.starts_with("iort")) words.insert(words.end(), {"uncontained", "accept", smmuv2_of_iorts});
-        const auto started = (*room)->start_service(words);
-        ASSERT_TRUE(started) << started.error().text;
-        said = (*room)->service().said();
-    } else {
-        const Ran ran = run((*room)->board(), "smmuman", Service::words((*room)->board(), words));
-        EXPECT_EQ(ran.status, 4) << ran.output;
-        EXPECT_THAT(ran.output, testing::HasSubstr("NOT CONTAINED"));
-        said = ran.output;
-    }
-    EXPECT_THAT(said, testing::HasSubstr(expected.sentence));
-    EXPECT_EQ((*room)->writes((*room)->a(), free_memory), expected.outcome == Outcome::untouched) << said;
+    const DamagedCase& expected = cases.at(name);
+    if (name.starts_with("iort") && expected.outcome == Outcome::contained)
+        words.insert(words.end(), {"uncontained", "accept", smmuv2_of_iorts});
+    expect_outcome(**room, words, expected);
 }
 
-std::vector<std::string> names() {
-    std::vector<std::string> all;
-    for (const auto& entry : std::filesystem::directory_iterator(data_folder() / "malformed"))
-        if (entry.path().extension() == ".bin") all.push_back(entry.path().stem());
-    std::ranges::sort(all);
-    return all;
-}
-
-INSTANTIATE_TEST_SUITE_P(All, BrokenTable, testing::ValuesIn(names()), [](const auto& chosen) {
-    std::string name = chosen.param;
-    std::ranges::replace(name, '-', '_');
-    return name;
-});
+INSTANTIATE_TEST_SUITE_P(All, BrokenTable, testing::ValuesIn(names_of_files(data_folder() / "malformed", ".bin")), with_underscores);
 
 }  // namespace
 }  // namespace smmu::test
