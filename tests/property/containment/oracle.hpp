@@ -26,6 +26,7 @@ struct OracleGroup {
     std::vector<unsigned> devices;
     std::vector<std::pair<unsigned, std::uint32_t>> streams;  // unit, stream
     Bytes always{};                    // identity, not rounded, protected bytes included
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> doorbells;  // frames: where they begin in the window, their lengths
     std::optional<unsigned> attached;  // object
 };
 
@@ -40,6 +41,8 @@ struct Oracle {
     std::vector<OracleGroup> groups;
     std::vector<unsigned> group_of;  // by device
     std::vector<unsigned> unit_granule{16, 64};
+    unsigned least_granule = 16;  // of an object without devices
+    std::vector<bool> write_implies_read{false, false};  // by unit
     std::set<std::uint64_t> protected_bytes;
     std::map<unsigned, OracleObject> objects;
     std::map<unsigned, unsigned> claimed;  // device -> object
@@ -83,12 +86,23 @@ struct Oracle {
         return result;
     }
 
+    // And while it is attached: of each frame the first granule, where the whole of it is in the frame.
+    Bytes with_doorbells(unsigned group, unsigned granule) const {
+        Bytes result = always(group, granule);
+        for (const auto& [first, length] : groups[group].doorbells) {
+            if (first % granule != 0 || length < granule) continue;
+            for (std::uint64_t i = first; i < first + granule; ++i)
+                result[i] = {window_start + i, result[i].access | 2u};  // write
+        }
+        return result;
+    }
+
     // What a group reaches in an object; nothing when the rules forbid it.
     std::optional<Bytes> reach(unsigned group, unsigned unit, const OracleObject& object) const {
         const auto opened = rounded(object.bytes, object.granule);
         if (!opened) return std::nullopt;
         Bytes result = *opened;
-        const Bytes extra = always(group, unit_granule[unit]);
+        const Bytes extra = with_doorbells(group, unit_granule[unit]);
         for (std::uint64_t i = 0; i < window_bytes; ++i) {
             if (extra[i].access == 0) continue;
             if (result[i].access != 0 && result[i].physical != extra[i].physical)
@@ -100,8 +114,13 @@ struct Oracle {
 
     Bytes expected(unsigned group, unsigned unit) const {
         const OracleGroup& g = groups[group];
-        if (g.attached) return *reach(group, unit, objects.at(*g.attached));
-        return always(group, unit_granule[unit]);
+        const Bytes granted = g.attached ? *reach(group, unit, objects.at(*g.attached)) : always(group, unit_granule[unit]);
+        return write_implies_read[unit] ? widened(granted) : granted;
+    }
+    static Bytes widened(Bytes bytes) {
+        for (Cell& cell : bytes)
+            if ((cell.access & 2) != 0) cell.access |= 1;
+        return bytes;
     }
 
     bool opens_protected(const OracleObject& object) const {
@@ -131,7 +150,7 @@ struct Oracle {
         for (const unsigned member : groups[group_of[device]].devices)
             any = any || claimed.contains(member);
         if (!any) groups[group_of[device]].attached.reset();
-        if (object.devices.empty()) object.granule = 16;
+        if (object.devices.empty()) object.granule = least_granule;
     }
     void destroy(unsigned id) {
         const auto devices = objects.at(id).devices;

@@ -3,6 +3,7 @@
 // side; every request is checked from all sides by CheckedSpace.
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cstdlib>
 
 #include "paging/arm_stage1.hpp"
@@ -28,8 +29,11 @@ struct Scene {
     std::uint64_t quota;   // of each account
     bool scarce = false;   // somebody else takes and returns frames at random
     memory::Coherency coherency = memory::Coherency::snooped;
-    enum class Tables { vtd_second_stage, vtd_first_stage, arm_stage2, arm_stage1 } tables = Tables::vtd_second_stage;
+    enum class Tables { vtd_second_stage, vtd_first_stage, arm_stage2, arm_stage1, arm_stage1_non_secure };
+    Tables tables = Tables::vtd_second_stage;
 
+    // Of a table below the root, which is a page long.
+    std::uint64_t table_frames() const { return (std::uint64_t{1} << std::countr_zero(leaf_sizes)) / memory::frame_bytes; }
     bool write_alone() const { return tables == Tables::vtd_second_stage || tables == Tables::arm_stage2; }
 };
 using Tables = Scene::Tables;
@@ -51,6 +55,7 @@ std::unique_ptr<CheckedSpaceBase> make_space(const Scene& scene, memory::Arena& 
             if ((scene.leaf_sizes & page_16k) != 0) return make.operator()<ArmStage1Of16K>(arm_stage1_layout);
             if ((scene.leaf_sizes & page_64k) != 0) return make.operator()<ArmStage1Of64K>(arm_stage1_layout);
             return make.operator()<ArmStage1>(arm_stage1_layout);
+        case Tables::arm_stage1_non_secure: return make.operator()<ArmStage1NonSecure>(arm_stage1_non_secure_layout);
         case Tables::vtd_second_stage: break;
     }
     return make.operator()<VtdSecondStage>(vtd_second_stage_layout);
@@ -84,7 +89,8 @@ TEST_P(EngineProperty, RandomRequests) {
         // Long enough without a frame that the reserves run out too.
         if (scene.scarce && random() % 16 == 0) {
             give_back();
-            const std::uint64_t free = arena->available(others), left = random() % 2 == 0 ? 0 : random() % 16;
+            const std::uint64_t free = arena->available(others);
+            const std::uint64_t left = random() % 2 == 0 ? 0 : random() % 16 * scene.table_frames();
             taken = *arena->take_many(others, free - std::min(free, left));
         }
         auto& space = *spaces[random() % 2];
@@ -162,12 +168,15 @@ INSTANTIATE_TEST_SUITE_P(
               Tables::arm_stage1},
         Scene{"Arm64KStage2Bits44", 2, 44, page_64k | block_64k, 4800, unlimited, false, memory::Coherency::snooped,
               Tables::arm_stage2},
-        Scene{"Arm64KStage2Bits48Scarce", 3, 48, page_64k, 1600, unlimited, true, memory::Coherency::not_snooped,
+        Scene{"Arm64KStage2Bits48Scarce", 3, 48, page_64k, 1024, unlimited, true, memory::Coherency::not_snooped,
               Tables::arm_stage2},
         Scene{"Arm64KStage2Bits44Quota", 2, 44, page_64k | block_64k, 4800, 160, false, memory::Coherency::snooped,
               Tables::arm_stage2},
         Scene{"Arm64KStage1Bits48", 3, 48, page_64k | block_64k, 4800, unlimited, false, memory::Coherency::snooped,
-              Tables::arm_stage1}),
+              Tables::arm_stage1},
+        // Four entries in the root.
+        Scene{"ArmStage1Bits32NonSecure", 3, 32, page | large | huge, 700, unlimited, false, memory::Coherency::not_snooped,
+              Tables::arm_stage1_non_secure}),
     [](const auto& scene) { return std::string(scene.param.name); });
 
 }  // namespace

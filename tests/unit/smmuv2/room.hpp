@@ -9,6 +9,7 @@
 
 #include "tests/models/mmu500/model/machine.hpp"
 #include "units/smmuv2/unit.hpp"
+#include "tests/unit/driving.hpp"
 
 namespace smmu::units::smmuv2 {
 
@@ -52,30 +53,6 @@ private:
     Wire& wire_;
 };
 
-class Time final : public Clock {
-public:
-    Instant now() noexcept override { return Instant(time_ += Nanoseconds(100)); }
-    void pause(Nanoseconds length) noexcept override { time_ += length; }
-
-private:
-    Nanoseconds time_{};
-};
-
-class Collected final : public RefusalSink {
-public:
-    void refused(const Refusal& refusal) noexcept override { all.push_back(refusal); }
-    std::vector<Refusal> all;
-};
-
-inline Result<void> apply(AddressSpace& space, const Change& change) {
-    const Change changes[] = {change};
-    SMMU_TRY(Plan plan, space.prepare(changes));
-    Budget budget;
-    for (;;) {
-        SMMU_TRY(const Progress progress, space.commit(plan, budget));
-        if (progress == Progress::done) return {};
-    }
-}
 
 inline constexpr std::uint32_t nic = 1, disk = 2, stranger = 8, late = 0x10;
 inline constexpr std::uint64_t page = 0x1000;

@@ -110,6 +110,7 @@ struct Machine {
     topology::PciTree pci;
     DmarBytes dmar;
     std::vector<std::byte> mcfg;
+    std::vector<std::byte> device_tree;
     bool has_dmar = true;
     std::vector<PhysRange> ram{{PhysAddr{0}, PhysAddr{0x7fffffff}}};
     std::vector<PhysRange> table_memory;
@@ -151,6 +152,7 @@ struct Machine {
         const auto bytes = dmar.table();
         std::vector<survey::Table> tables;
         if (has_dmar) tables.push_back({"DMAR", bytes});
+        if (!device_tree.empty()) tables.push_back({"dtb", device_tree});
         if (!mcfg.empty()) tables.push_back({"MCFG", mcfg});
         return survey::survey(
             {tables, pci, parsed.configuration, ram, table_memory, register_windows, silent_units});
