@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Kinds: one service on two units of different kinds (VT-d, SMMUv3, SMMUv2, IPMMU) or granules, with their real drivers and tables in one arena, and
-// objects whose devices are behind both. After every call each device reaches, by its own accesses, what the oracle says;
-// after everything that a driver writes, nothing that is in neither the set before nor the set after. Instances are killed,
-// and their successors adopt what they left. SMMU_TEST_SEED repeats a run; LONG=1 makes it ten times as long.
+// Kinds: one service on two units of different kinds (VT-d, SMMUv3, SMMUv2, IPMMU) or granules, with their real drivers and
+// tables in one arena, and objects whose devices are behind both. After every call each device reaches, by its own accesses,
+// what the oracle says; after everything that a driver writes, nothing that is in neither the set before nor the set after.
+// Instances are killed, and their successors adopt what they left. SMMU_TEST_SEED repeats a run; LONG=1: ten times as long.
 #include <gtest/gtest.h>
 
 #include <cstdlib>

@@ -89,10 +89,20 @@ private:
         return ~std::uint32_t{0};
     }
     void write(std::uint64_t address, std::uint32_t value) {
-        if (window(product_.main_base).contains(PhysAddr{address})) main_.write(address - product_.main_base, value);
-        for (auto& cache : caches_)
-            if (window(cache.facts().base).contains(PhysAddr{address})) cache.write(address - cache.facts().base, value);
-        wrote();
+        bool flushing = false;
+        const auto write_to = [&](auto& unit, std::uint64_t base) {
+            if (!window(base).contains(PhysAddr{address})) return;
+            unit.write(address - base, value);
+            flushing = is_flush(address - base, value);
+        };
+        write_to(main_, product_.main_base);
+        for (auto& cache : caches_) write_to(cache, cache.facts().base);
+        // Until a flush is over the model takes what is remembered anew for old.
+        if (!flushing) wrote();
+    }
+    bool is_flush(std::uint64_t offset, std::uint32_t value) const {
+        const std::uint64_t contexts = product_.generation == 4 ? 0x10000 : 0, end = product_.generation == 4 ? 0x20000 : 0x200;
+        return offset >= contexts && offset < end && (value & 2) != 0;
     }
 
     class Registers final : public hw::Mmio {
