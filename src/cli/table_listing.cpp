@@ -36,15 +36,6 @@ const char* text_of(ScopeType type) {
     return "unknown";
 }
 
-const char* text_of(topology::Severity severity) {
-    switch (severity) {
-        case topology::Severity::note: return "note";
-        case topology::Severity::warning: return "warning";
-        case topology::Severity::error: return "error";
-    }
-    return "";
-}
-
 class Lister {
 public:
     TableListing take() { return std::move(listing_); }
@@ -66,12 +57,12 @@ public:
     }
 
 private:
-    void say(const std::string& id, const std::string& origin, std::string text, const char* severity = "warning") {
-        listing_.findings.push_back({id, severity, origin, std::move(text)});
+    void say(const std::string& id, const std::string& origin, std::string text, std::string_view severity = "warning") {
+        listing_.findings.push_back({id, std::string(severity), origin, std::move(text)});
     }
     void copy(const std::vector<topology::Finding>& findings) {
         for (const topology::Finding& finding : findings)
-            say(finding.id, finding.origin.text, finding.text, text_of(finding.severity));
+            say(finding.id, finding.origin.text, finding.text, name(finding.severity));
     }
     template <class Facts>
     void list(const Result<Facts>& facts, const char* refused, const std::string& origin, void (*add)(const Facts&, TableListing&)) {

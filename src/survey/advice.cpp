@@ -20,15 +20,6 @@ using topology::Topology;
 using topology::Unit;
 using topology::UnitKind;
 
-std::string_view name(Severity severity) {
-    switch (severity) {
-        case Severity::note: return "note";
-        case Severity::warning: return "warning";
-        case Severity::error: return "error";
-    }
-    return "";
-}
-
 std::string_view vtd_line(config::TablePolicy policy) {
     switch (policy) {
         case config::TablePolicy::require: return "smmu vtd require\n";

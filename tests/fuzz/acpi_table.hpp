@@ -7,21 +7,15 @@
 #include <string_view>
 #include <vector>
 
+#include "tests/unit/firmware/acpi_bytes.hpp"
+
 namespace smmu::test {
 
 inline std::vector<std::byte> acpi_table(const std::uint8_t* data, std::size_t size, std::string_view signature) {
-    constexpr std::size_t header_bytes = 36, length_at = 4, checksum_at = 9;
     std::vector<std::byte> bytes;
     for (std::size_t i = 0; i < size; ++i) bytes.push_back(std::byte(data[i]));
-    if (size < header_bytes) return bytes;
-    for (unsigned i = 0; i < 4; ++i) {
-        bytes[i] = std::byte(static_cast<unsigned char>(signature[i]));
-        bytes[length_at + i] = std::byte(size >> (8 * i));
-    }
-    bytes[checksum_at] = std::byte{0};
-    unsigned sum = 0;
-    for (const std::byte byte : bytes) sum += std::to_integer<unsigned>(byte);
-    bytes[checksum_at] = std::byte(0x100 - (sum & 0xff));
+    for (std::size_t i = 0; i < signature.size() && i < size; ++i) bytes[i] = std::byte(static_cast<unsigned char>(signature[i]));
+    seal(bytes);
     return bytes;
 }
 

@@ -8,14 +8,13 @@
 #include <utility>
 #include <vector>
 
+#include "tests/unit/firmware/acpi_bytes.hpp"
+
 namespace smmu::test {
 
-class IortBytes {
+class IortBytes : public AcpiBytes {
 public:
-    IortBytes() : bytes_(48) {
-        for (unsigned i = 0; i < 4; ++i) bytes_[i] = std::byte("IORT"[i]);
-        bytes_[40] = std::byte{48};
-    }
+    IortBytes() : AcpiBytes("IORT", 48) { bytes_[40] = std::byte{48}; }  // where nodes begin
     struct Mapping {
         std::uint32_t input, count, output;
         std::size_t target;
@@ -33,7 +32,7 @@ public:
     std::size_t component(const std::string& path, std::vector<Mapping> mappings) {
         return node(1, 30 + path.size(), std::move(mappings), [&] {
             number(0, 13);
-            for (const char letter : path) number(static_cast<unsigned char>(letter), 1);
+            text(path);
             number(0, 1);
         });
     }
@@ -42,15 +41,6 @@ public:
     }
     std::size_t reserved(std::uint64_t base, std::uint64_t length, std::vector<Mapping> mappings) {
         return node(6, 48, std::move(mappings), [&] { number(0, 4), number(1, 4), number(28, 4), number(base, 8), number(length, 8), number(0, 4); });
-    }
-    std::vector<std::byte> table() const {
-        auto table = bytes_;
-        table[36] = std::byte(nodes_);
-        for (unsigned i = 0; i < 4; ++i) table[4 + i] = std::byte(table.size() >> (8 * i));
-        unsigned sum = 0;
-        for (const std::byte byte : table) sum += std::to_integer<unsigned>(byte);
-        table[9] = std::byte(0x100 - (sum & 0xff));
-        return table;
     }
 
 private:
@@ -64,14 +54,9 @@ private:
         bytes_.resize(start + fixed);
         for (const Mapping& mapping : mappings)
             number(mapping.input, 4), number(mapping.count - 1, 4), number(mapping.output, 4), number(mapping.target, 4), number(0, 4);
-        ++nodes_;
+        bytes_[36] = std::byte(std::to_integer<unsigned>(bytes_[36]) + 1);  // how many nodes
         return start;
     }
-    void number(std::uint64_t value, unsigned bytes) {
-        for (unsigned i = 0; i < bytes; ++i) bytes_.push_back(std::byte(i < 8 ? value >> (8 * i) : 0));
-    }
-    std::vector<std::byte> bytes_;
-    unsigned nodes_ = 0;
 };
 
 }  // namespace smmu::test

@@ -178,9 +178,7 @@ TEST(Protected, WhatNobodyMayReach) {
     machine.mcfg.resize(60);
     machine.mcfg[44 + 3] = std::byte{0xb0};
     machine.mcfg[44 + 11] = std::byte{0xff};
-    unsigned sum = 0;
-    for (const std::byte byte : machine.mcfg) sum += std::to_integer<unsigned>(byte);
-    machine.mcfg[9] = std::byte(0x100 - (sum & 0xff));
+    test::fix_checksum(machine.mcfg);
     std::vector<std::string> seen;
     for (const auto& part : machine.survey().protected_memory) {
         char text[80];
@@ -209,9 +207,7 @@ std::vector<std::byte> window_at(std::uint64_t base, unsigned segment) {
     put(44, base, 8);
     put(52, segment, 2);
     put(55, 255, 1);
-    unsigned sum = 0;
-    for (const std::byte byte : table) sum += std::to_integer<unsigned>(byte);
-    put(9, 0x100 - (sum & 0xff), 1);
+    test::fix_checksum(table);
     return table;
 }
 
