@@ -62,6 +62,7 @@ const char* smmu_cause_name(unsigned cause);
 
 /* Bits of smmu_event.flags besides SSF_DROPPED_FAULTS. */
 #define SMMU_EVENT_ADDRESS_KNOWN 0x1u /* hardware told the address */
+#define SMMU_EVENT_STREAM_KNOWN 0x4u  /* hardware told the stream; else `stream` is 0 */
 
 /* A refused access with everything known about it. */
 struct smmu_event {
@@ -82,7 +83,7 @@ struct smmu_event {
     _Uint32t owner_uid;
     _Uint32t owner_object; /* number of the object in `smmuctl objects` */
     _Uint32t reserved;     /* 0 */
-    char unit[32];         /* name of the unit that refused, ends with a zero */
+    char unit[32];         /* name of the unit that refused, or of its part whose stream it is (R-Car), ends with a zero */
 };
 
 /*

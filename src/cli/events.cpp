@@ -48,6 +48,7 @@ report::Event event_of(const smmu_event& from) {
     event.access = letters(from.access);
     event.cause = smmu_cause_name(from.cause);
     event.stream = from.stream;
+    event.stream_known = (from.flags & SMMU_EVENT_STREAM_KNOWN) != 0;
     event.address = from.address;
     event.address_known = (from.flags & SMMU_EVENT_ADDRESS_KNOWN) != 0;
     event.count = from.count;

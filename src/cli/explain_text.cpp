@@ -50,7 +50,9 @@ std::string facts(const report::Status& status, const report::Device& device) {
     text += fmt::format("  group      {}, {}\n", device.group, others.empty() ? "alone" : "together with " + others);
     if (const auto reason = group_reason(status, device.group); !reason.empty()) text += fmt::format("             because {}\n", reason);
     for (const report::Stream& stream : device.streams)
-        text += fmt::format("  stream     {:#06x} of {}  [{}]\n", stream.id, stream.unit, stream.origin);
+        text += stream.cache.empty()
+                    ? fmt::format("  stream     {:#06x} of {}  [{}]\n", stream.id, stream.unit, stream.origin)
+                    : fmt::format("  micro-TLB  {} of {}, cache unit of {}  [{}]\n", stream.id, stream.cache, stream.unit, stream.origin);
     for (const report::Range& range : device.registers) text += fmt::format("  registers  {}\n", range_text(range.first, range.last));
     return text + fmt::format("  known by   {}\n", device.origin);
 }

@@ -119,10 +119,14 @@ std::size_t unit_index(const report::Status& status, std::string_view name) {
     return std::size_t(std::ranges::find(status.units, name, &report::Unit::name) - status.units.begin());
 }
 
+std::string stream_number(const report::Stream& stream) {
+    return stream.cache.empty() ? fmt::format("{:04x}", stream.id) : fmt::format("{}.{}", stream.cache, stream.id);
+}
+
 std::string unit_tag(const report::Status& status, const report::Device& device) {
     if (device.streams.empty()) return "no unit";
     const report::Stream& first = device.streams.front();
-    std::string text = fmt::format("U{} {:04x}", unit_index(status, first.unit), first.id);
+    std::string text = fmt::format("U{} {}", unit_index(status, first.unit), stream_number(first));
     if (device.streams.size() > 1) text += fmt::format(" +{}", device.streams.size() - 1);
     return text;
 }

@@ -47,6 +47,8 @@ std::vector<const report::Device*> members(const report::Status& status, std::ui
 // Position of a unit of that name; units.size() when there is none.
 std::size_t unit_index(const report::Status& status, std::string_view name);
 // "U0 0018 +1": the number of the unit, the first stream and how many more; "no unit".
+// Of a stream: hexadecimal, or a micro-TLB behind its cache unit.
+std::string stream_number(const report::Stream& stream);
 std::string unit_tag(const report::Status& status, const report::Device& device);
 
 }  // namespace smmu::cli

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "cli/table.hpp"
+#include "cli/tree_listing.hpp"
 #include "firmware/dmar.hpp"
 #include "firmware/mcfg.hpp"
 
@@ -18,7 +19,7 @@ using firmware::ScopeType;
 using report::TableListing;
 
 // Tables that describe IOMMUs of kinds which this build cannot read.
-constexpr std::string_view unread[] = {"IORT", "IVRS", "RIMT", "VIOT", "dtb"};
+constexpr std::string_view unread[] = {"IORT", "IVRS", "RIMT", "VIOT"};
 
 const char* text_of(ScopeType type) {
     switch (type) {
@@ -50,6 +51,8 @@ public:
             repeated ? say("table-repeated", table.origin, "A machine has one DMAR; only the first counts.") : add_dmar(table);
         else if (table.name == "MCFG")
             add_mcfg(table);
+        else if (table.name == "dtb")
+            repeated ? say("table-repeated", table.origin, "A machine has one device tree; only the first counts.") : add_device_tree(table);
         else if (std::ranges::find(unread, table.name) != std::end(unread))
             say("table-not-read", table.origin, fmt::format("This build does not read {} tables.", table.name));
     }
@@ -64,6 +67,7 @@ private:
     }
     void add_dmar(const platform::RawTable& table);
     void add_mcfg(const platform::RawTable& table);
+    void add_device_tree(const platform::RawTable& table);
     void add_unit(const firmware::Drhd& drhd);
     std::optional<std::string> id_of(std::uint16_t segment, const DeviceScope& scope) const;
     std::string path_of(std::uint16_t segment, const DeviceScope& scope) const;
@@ -125,6 +129,13 @@ void Lister::add_mcfg(const platform::RawTable& table) {
     copy(mcfg->findings);
     for (const firmware::ConfigWindow& window : mcfg->windows)
         listing_.windows.push_back({window.segment, window.first_bus, window.last_bus, window.base.value, window.origin.text});
+}
+
+void Lister::add_device_tree(const platform::RawTable& table) {
+    const auto tree = firmware::parse_device_tree(table.bytes);
+    if (!tree) return say("dtb-refused", table.origin, tree.error().text, "error");
+    copy(tree->findings);
+    list_device_tree(*tree, listing_);
 }
 
 std::string streams_text(const report::ListedDevice& device) {

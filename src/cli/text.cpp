@@ -27,7 +27,8 @@ std::string streams_text(const report::Status& status, const report::Device& dev
     constexpr std::size_t shown = 2;
     std::string text;
     for (std::size_t i = 0; i < device.streams.size() && i < shown; ++i)
-        text += fmt::format("{}U{}:{:04x}", i == 0 ? "" : " ", unit_index(status, device.streams[i].unit), device.streams[i].id);
+        text += fmt::format("{}U{}:{}", i == 0 ? "" : " ", unit_index(status, device.streams[i].unit),
+                            stream_number(device.streams[i]));
     if (device.streams.size() > shown) text += fmt::format(" +{}", device.streams.size() - shown);
     return text.empty() ? "-" : text;
 }

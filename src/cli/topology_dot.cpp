@@ -74,8 +74,8 @@ std::string topology_dot(const report::Status& status) {
     }
     for (const report::Device& device : status.devices)
         for (const report::Stream& stream : device.streams)
-            text += fmt::format("  {} -> {} [style=dotted constraint=false label=\"{:04x}\"];\n", dot_string(device.id),
-                                dot_string("unit " + stream.unit), stream.id);
+            text += fmt::format("  {} -> {} [style=dotted constraint=false label={}];\n", dot_string(device.id),
+                                dot_string("unit " + stream.unit), dot_string(stream_number(stream)));
     return text + "}\n";
 }
 

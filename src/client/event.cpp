@@ -58,6 +58,8 @@ smmu_event to_event(const EventRecord& record) {
     event.flags = dropped_flag(record);
     if ((record.flags & protocol::event_address_known) != 0)
         event.flags |= SMMU_EVENT_ADDRESS_KNOWN;
+    if ((record.flags & protocol::event_stream_known) != 0)
+        event.flags |= SMMU_EVENT_STREAM_KNOWN;
     event.sequence = record.sequence;
     event.time_ns = record.time_ns;
     event.count = record.count;

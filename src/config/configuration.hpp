@@ -69,11 +69,20 @@ struct DeviceEntry {
 
 enum class TablePolicy : std::uint8_t { if_present, require, ignore };
 
+// smmu rcar3 paddr,fault_vector,mm_fault_bit{,socid.revid}
+struct IpmmuMain {
+    PhysAddr base;
+    std::uint32_t fault_interrupt = 0;
+    std::uint32_t fault_bit = 0;  // of the main unit itself, in its interrupt status
+    std::vector<topology::Chip> chips;
+    friend bool operator==(const IpmmuMain&, const IpmmuMain&) = default;
+};
+
 // smmu type [param]
 struct SupportModule {
     std::optional<topology::UnitKind> kind;        // nothing: vfio, units that the kernel owns
     TablePolicy tables = TablePolicy::if_present;  // vtd
-    std::string parameter;  // rcar3: paddr,fault_vector,mm_fault_bit{,socid.revid}
+    std::optional<IpmmuMain> main;  // rcar3
     Origin origin;
 };
 
@@ -82,6 +91,7 @@ struct UnitEntry {
     std::string name;
     topology::UnitKind kind = topology::UnitKind::unsupported;
     PhysAddr base;
+    PhysAddr main_base = {};  // rcar3: of the main unit that walks for this cache unit
     std::vector<std::uint32_t>
         interrupts;       // in the order of the words; rcar3: its bit in the status register
     bool bypass = false;  // streams that nobody knows pass

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 
 #include "config/parser.hpp"
 
@@ -126,6 +127,17 @@ bool parse_vtd_parameter(Parser& parser, SupportModule& module) {
     return false;
 }
 
+std::optional<topology::Chip> parse_chip(Parser& parser, const Word& word, std::string_view text) {
+    const auto dot = text.find('.');
+    if (dot == std::string_view::npos) {
+        parser.error(word, fmt::format("expected socid.revid, not '{}'", text));
+        return std::nullopt;
+    }
+    const auto product = parser.number(word, text.substr(0, dot), "a chip id");
+    const auto cut = product ? parser.number(word, text.substr(dot + 1), "a chip revision") : product;
+    return cut ? std::optional(topology::Chip{*product, *cut}) : std::nullopt;
+}
+
 bool parse_rcar_parameter(Parser& parser, SupportModule& module) {
     constexpr std::string_view form = "paddr,fault_vector,mm_fault_bit{,socid.revid}";
     const Word* word = parser.need(form);
@@ -135,21 +147,17 @@ bool parse_rcar_parameter(Parser& parser, SupportModule& module) {
         parser.error(*word, fmt::format("expected {}", form));
         return false;
     }
-    module.parameter = word->text;
-    bool sound = parser.address_in(*word, parts[0]).has_value();
-    sound = sound && parser.number(*word, parts[1], "the fault interrupt").has_value();
-    sound = sound &&
-            parser.number(*word, parts[2], "a bit of the interrupt status register").has_value();
-    for (std::size_t i = 3; sound && i < parts.size(); ++i) {
-        const auto dot = parts[i].find('.');
-        if (dot == std::string_view::npos) {
-            parser.error(*word, fmt::format("expected socid.revid, not '{}'", parts[i]));
-            return false;
-        }
-        sound = parser.number(*word, parts[i].substr(0, dot), "a chip id") &&
-                parser.number(*word, parts[i].substr(dot + 1), "a chip revision");
+    const auto base = parser.address_in(*word, parts[0]);
+    const auto interrupt = base ? parser.number(*word, parts[1], "the fault interrupt") : std::nullopt;
+    const auto bit = interrupt ? parser.number(*word, parts[2], "a bit of the interrupt status register") : std::nullopt;
+    if (!bit) return false;
+    module.main = {PhysAddr{*base}, *interrupt, *bit, {}};
+    for (const std::string_view part : std::span(parts).subspan(3)) {
+        const auto chip = parse_chip(parser, *word, part);
+        if (!chip) return false;
+        module.main->chips.push_back(*chip);
     }
-    return sound;
+    return true;
 }
 
 }  // namespace
@@ -192,7 +200,9 @@ bool parse_unit(Parser& parser) {
                          : "expected a smmu word before it, which says what kind of unit this is");
         return false;
     }
-    UnitEntry unit{*name, *module->kind, {}, {}, false, {}, {}, parser.option_origin()};
+    UnitEntry unit{.name = *name, .kind = *module->kind, .base = {}, .interrupts = {}, .reserved_streams = {}, .board_library = {},
+                   .origin = parser.option_origin()};
+    if (module->main) unit.main_base = module->main->base;
     const Word* word = parser.need(form_of(unit.kind).text);
     if (word == nullptr || !parse_unit_parts(parser, *word, unit)) return false;
     parser.configuration().units.push_back(std::move(unit));

@@ -14,6 +14,7 @@ RepeatKey key_of(const Transgression& t) {
             t.address_known,
             t.unit,
             t.stream,
+            t.stream_known,
             t.device,
             t.access,
             t.cause,

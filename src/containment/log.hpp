@@ -22,6 +22,7 @@ struct RepeatKey {
     bool address_known;
     UnitId unit;
     StreamId stream;
+    bool stream_known;
     std::optional<DeviceIndex> device;
     Access access;
     Cause cause;

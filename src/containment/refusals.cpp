@@ -23,6 +23,7 @@ public:
         t.time = state_.clock.now();
         t.unit = unit_;
         t.stream = refusal.stream;
+        t.stream_known = refusal.stream_known;
         t.address = refusal.address;
         t.address_known = refusal.address_known;
         t.access = refusal.access;
@@ -32,10 +33,10 @@ public:
         situation.stream_known = group.has_value();
         situation.now = t.time;
         std::optional<ClientId> owner;
-        state_.storms.count(stream, group.has_value(), t.time);
+        if (refusal.stream_known) state_.storms.count(stream, group.has_value(), t.time);
         if (group) {
-            t.device = device_of(stream, *group);
-            ++state_.groups.device(*t.device).refused;
+            t.device = refusal.stream_known ? std::optional(device_of(stream, *group)) : only_device_on(state_.current_space(stream, *group));
+            if (t.device) ++state_.groups.device(*t.device).refused;
             owner = place(situation, *group, t);
         }
         const Attribution why = attribute(refusal, situation);
@@ -60,6 +61,14 @@ private:
         t.owner_uid = client.identity.uid;
         t.owner_object = situation.owner->id;
         return client.id;
+    }
+
+    // Where hardware named tables, not a stream: the device, when they are of one device alone.
+    std::optional<DeviceIndex> only_device_on(const Space* tables) {
+        std::set<DeviceIndex> devices;
+        for (const auto& [stream, group] : state_.groups.streams())
+            if (stream.unit == unit_ && state_.current_space(stream, group) == tables) devices.insert(device_of(stream, group));
+        return devices.size() == 1 ? std::optional(*devices.begin()) : std::nullopt;
     }
 
     // Any one device with this stream: one that was claimed rather than another, a bridge only when

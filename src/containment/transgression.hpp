@@ -37,6 +37,7 @@ struct Transgression {
     Instant time{};
     UnitId unit{};
     StreamId stream{};
+    bool stream_known = true;  // false: one of those that share the tables it was refused by
     std::optional<DeviceIndex> device;
     Iova address{};
     bool address_known = true;

@@ -28,7 +28,7 @@ bool same_accepted(const config::Configuration& now, const config::Configuration
 
 bool same_modules(const config::Configuration& now, const config::Configuration& next) {
     const auto same = [](const config::SupportModule& a, const config::SupportModule& b) {
-        return a.kind == b.kind && a.tables == b.tables && a.parameter == b.parameter;
+        return a.kind == b.kind && a.tables == b.tables && a.main == b.main;
     };
     return std::ranges::equal(now.modules, next.modules, same);
 }

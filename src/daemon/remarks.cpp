@@ -78,7 +78,7 @@ void Service::add_streams(Lines& lines) const {
     for (const Device& device : machine_.topology.devices) {
         std::string line = topology::to_string(device.id);
         for (const topology::Stream& stream : device.streams)
-            line += fmt::format(" {}:{:04x}", machine_.topology.unit(stream.unit).name, raw(stream.id));
+            line += ' ' + stream_text(machine_.topology.unit(stream.unit), stream.id) + ';';
         lines.push_back(std::move(line));
     }
 }

@@ -70,16 +70,18 @@ protocol::EventRecord record_of(const containment::Reader::Record& from, const t
     record.device.kind = DeviceKind::none;
     if (what.device) record.device = name_of(topology.device(*what.device).id);
     record.flags = (what.address_known ? protocol::event_address_known : 0) |
+                   (what.stream_known ? protocol::event_stream_known : 0) |
                    (from.dropped_before ? protocol::event_dropped_before : 0);
-    record.stream = raw(what.stream);
+    const topology::Unit& unit = topology.unit(what.unit);
+    const auto name = what.stream_known ? stream_name(unit, what.stream) : topology::StreamName{unit.name, 0};
+    record.stream = name.number;
     record.access = std::uint32_t(what.access);
     record.cause = std::uint32_t(what.cause);
     record.stage = what.stage;
     record.owner_pid = std::uint32_t(what.owner_pid);
     record.owner_uid = what.owner_uid;
     record.owner_object = raw(what.owner_object);
-    const std::string& unit = topology.unit(what.unit).name;
-    std::memcpy(record.unit, unit.data(), std::min(unit.size(), sizeof record.unit - 1));
+    std::memcpy(record.unit, name.unit.data(), std::min(name.unit.size(), sizeof record.unit - 1));
     return record;
 }
 

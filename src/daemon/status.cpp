@@ -87,6 +87,12 @@ report::Unit unit_of(const topology::Unit& described, const units::IommuUnit* dr
     return unit;
 }
 
+report::Stream stream_of(const topology::Topology& topology, const topology::Stream& stream) {
+    const topology::Unit& unit = topology.unit(stream.unit);
+    const topology::StreamName name = stream_name(unit, stream.id);
+    return {unit.name, name.unit == unit.name ? "" : name.unit, name.number, stream.origin.text};
+}
+
 report::Device device_of(const topology::Topology& topology, const topology::Device& described,
                          const containment::Containment::DeviceView& view) {
     report::Device device;
@@ -102,7 +108,7 @@ report::Device device_of(const topology::Topology& topology, const topology::Dev
     device.group = raw(described.group);
     device.refused = view.refused;
     for (const topology::Stream& stream : described.streams)
-        device.streams.push_back({topology.unit(stream.unit).name, raw(stream.id), stream.origin.text});
+        device.streams.push_back(stream_of(topology, stream));
     for (const PhysRange& range : described.registers)
         device.registers.push_back({range.first.value, range.last.value});
     for (const topology::Grant& grant : described.grants)
@@ -139,11 +145,13 @@ report::Event event_of(const topology::Topology& topology, const containment::Tr
     report::Event event;
     event.sequence = from.sequence;
     event.time_us = std::uint64_t(from.time.time_since_epoch().count()) / 1000;
-    event.unit = topology.unit(from.unit).name;
+    const topology::StreamName name = stream_name(topology.unit(from.unit), from.stream);
+    event.unit = from.stream_known ? name.unit : topology.unit(from.unit).name;
     event.device = from.device ? topology::to_string(topology.device(*from.device).id) : "-";
     event.access = letters(from.access);
     event.cause = containment::name(from.cause);
-    event.stream = raw(from.stream);
+    event.stream = from.stream_known ? name.number : 0;
+    event.stream_known = from.stream_known;
     event.address = from.address.value;
     event.address_known = from.address_known;
     event.count = from.count;

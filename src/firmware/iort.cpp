@@ -291,6 +291,23 @@ std::vector<IortStream> Iort::streams_of(std::uint16_t segment, StreamId request
     return streams;
 }
 
+// Single mappings of an SMMU are for its own messages. Mappings lead downwards only, so this ends.
+void Iort::add_its(const IortNode& node, std::uint32_t id, std::set<std::uint32_t>& its) const {
+    for (const IdMapping& mapping : node.mappings) {
+        if (mapping.single ? is_smmu(node.kind) : id < mapping.first_input || id > mapping.last_input) continue;
+        const IortNode& target = nodes[mapping.target];
+        its.insert(target.its.begin(), target.its.end());
+        add_its(target, mapping.first_output + (mapping.single ? 0 : id - mapping.first_input), its);
+    }
+}
+
+std::set<std::uint32_t> Iort::its_of(std::uint16_t segment, StreamId requester) const {
+    std::set<std::uint32_t> its;
+    for (const IortNode& node : nodes)
+        if (node.kind == IortKind::root_complex && node.segment == segment) add_its(node, raw(requester), its);
+    return its;
+}
+
 Result<Iort> parse_iort(std::span<const std::byte> bytes) {
     SMMU_TRY(const AcpiTable table, open_table(bytes, "IORT", WrongSum::tolerated));
     return IortReader(table).read();

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -73,6 +74,11 @@ struct Iort {
     std::vector<IortStream> streams_of(const IortNode& node, std::uint32_t id) const;
     // The same for a PCI function: its requester id at the root complex of its segment.
     std::vector<IortStream> streams_of(std::uint16_t segment, StreamId requester) const;
+    // Identifiers of the translation services that the messages of a PCI function go to, by way of SMMUs or around them.
+    std::set<std::uint32_t> its_of(std::uint16_t segment, StreamId requester) const;
+
+private:
+    void add_its(const IortNode& node, std::uint32_t id, std::set<std::uint32_t>& its) const;
 };
 
 inline constexpr std::size_t most_iort_nodes = 1024;

@@ -110,8 +110,14 @@ Result<bool> Arena::would_continue(TableMemory memory, BootIdentity boot) {
 PhysRange Arena::range() const { return state_->memory.range; }
 std::uint32_t Arena::generation() const { return state_->generation; }
 
-std::uint64_t Arena::available(const Account& account) const noexcept {
-    return std::min<std::uint64_t>(account.room(), state_->free.size());
+std::uint64_t Arena::available(const Account& account, unsigned order) const noexcept {
+    if (order == 0) return std::min<std::uint64_t>(account.room(), state_->free.size());
+    std::uint64_t runs = 0;
+    each_free_run(order, [&](std::uint32_t) {
+        ++runs;
+        return true;
+    });
+    return std::min(account.room() >> order, runs);
 }
 
 // The record is written here, before anybody has the frame: it cannot be linked without being on record.
@@ -128,8 +134,10 @@ Frame Arena::mark_used(std::uint32_t index, Account& account, unsigned order) {
     return frame;
 }
 
-// Runs come from the top, single frames from the bottom, so that small ones do not cut up the large.
-std::optional<std::uint32_t> Arena::free_run(unsigned order) const {
+// Calls visit(first frame) for every run that is free, until it says false. Runs come from the top, single frames from
+// the bottom, so that small ones do not cut up the large.
+template <class Visit>
+void Arena::each_free_run(unsigned order, Visit visit) const {
     const std::uint64_t count = std::uint64_t{1} << order;
     const std::uint64_t base = state_->memory.range.first.value >> frame_log2;
     const std::uint64_t end = base + state_->header.frames();
@@ -137,35 +145,41 @@ std::optional<std::uint32_t> Arena::free_run(unsigned order) const {
         const std::uint64_t first = run - count - base;
         std::uint64_t seen = 0;
         while (seen < count && state_->free.contains(static_cast<std::uint32_t>(first + seen))) ++seen;
-        if (seen == count) return static_cast<std::uint32_t>(first);
+        if (seen == count && !visit(static_cast<std::uint32_t>(first))) return;
     }
-    return std::nullopt;
 }
 
 Result<Frame> Arena::take(Account& account, unsigned order) {
-    if (order == 0) {
-        SMMU_TRY(std::vector<Frame> one, take_many(account, 1));
-        return std::move(one.front());
-    }
-    if (order > largest_order) return fail(EINVAL, fmt::format("no run of 2^{} frames exists", order));
-    const std::uint64_t count = std::uint64_t{1} << order;
-    if (account.room() < count)
-        return fail(EDQUOT, fmt::format("table memory: {} frames held of {} allowed, {} more wanted; unmap something "
-                                        "or raise the limit", account.held, account.limit, count));
-    const auto index = free_run(order);
-    if (!index)
-        return fail(ENOMEM, fmt::format("table memory: no run of {} frames among {} free; enlarge it", count,
-                                        state_->free.size()));
-    for (std::uint32_t i = 0; i < count; ++i) state_->free.erase(*index + i);
-    Frame frame = mark_used(*index, account, order);
-    std::memset(frame.words(), 0, frame_bytes << order);
-    return frame;
+    SMMU_TRY(std::vector<Frame> one, take_many(account, 1, Contents::zero, order));
+    return std::move(one.front());
 }
 
-Result<std::vector<Frame>> Arena::take_many(Account& account, std::uint64_t count, Contents contents) {
-    if (account.room() < count)
+Result<std::vector<Frame>> Arena::take_runs(Account& account, std::uint64_t count, Contents contents, unsigned order) {
+    std::vector<std::uint32_t> runs;
+    if (count > 0)
+        each_free_run(order, [&](std::uint32_t first) {
+            runs.push_back(first);
+            return runs.size() < count;
+        });
+    if (runs.size() < count)
+        return fail(ENOMEM, fmt::format("table memory: {} runs of {} frames wanted, {} free among {} frames; enlarge it", count,
+                                        1u << order, runs.size(), state_->free.size()));
+    std::vector<Frame> frames;
+    frames.reserve(count);
+    for (const std::uint32_t first : runs) {
+        for (std::uint32_t i = 0; i < 1u << order; ++i) state_->free.erase(first + i);
+        frames.push_back(mark_used(first, account, order));
+        if (contents == Contents::zero) std::memset(frames.back().words(), 0, frame_bytes << order);
+    }
+    return frames;
+}
+
+Result<std::vector<Frame>> Arena::take_many(Account& account, std::uint64_t count, Contents contents, unsigned order) {
+    if (order > largest_order) return fail(EINVAL, fmt::format("no run of 2^{} frames exists", order));
+    if (account.room() >> order < count)
         return fail(EDQUOT, fmt::format("table memory: {} frames held of {} allowed, {} more wanted; unmap something "
-                                        "or raise the limit", account.held, account.limit, count));
+                                        "or raise the limit", account.held, account.limit, count << order));
+    if (order > 0) return take_runs(account, count, contents, order);
     if (state_->free.size() < count)
         return fail(ENOMEM, fmt::format("table memory: {} frames wanted, {} free; enlarge it", count,
                                         state_->free.size()));

@@ -49,13 +49,13 @@ public:
 
     // 2^order frames in a row, aligned to their size, all zero. ENOMEM, or EDQUOT when `account` is full.
     Result<Frame> take(Account& account, unsigned order = 0);
-    // `count` frames of order 0: all or nothing. Unwritten ones hold whatever they held before: only for an owner
+    // `count` frames of one order: all or nothing. Unwritten ones hold whatever they held before: only for an owner
     // that writes every word before the frame is linked.
     enum class Contents { zero, unwritten };
-    Result<std::vector<Frame>> take_many(Account& account, std::uint64_t count,
-                                         Contents contents = Contents::zero);
-    // How many frames of order 0 could be taken on `account` now.
-    std::uint64_t available(const Account& account) const noexcept;
+    Result<std::vector<Frame>> take_many(Account& account, std::uint64_t count, Contents contents = Contents::zero,
+                                         unsigned order = 0);
+    // How many frames of one order could be taken on `account` now.
+    std::uint64_t available(const Account& account, unsigned order = 0) const noexcept;
 
     // Gives back a frame that was never linked where hardware could see it.
     void discard(Frame frame) noexcept;
@@ -93,7 +93,9 @@ public:
 private:
     struct State;
     explicit Arena(std::unique_ptr<State> state);
-    std::optional<std::uint32_t> free_run(unsigned order) const;
+    template <class Visit>
+    void each_free_run(unsigned order, Visit visit) const;
+    Result<std::vector<Frame>> take_runs(Account& account, std::uint64_t count, Contents contents, unsigned order);
     Frame mark_used(std::uint32_t index, Account& account, unsigned order);
     void let_go(Frame& frame) noexcept;
     std::unique_ptr<State> state_;

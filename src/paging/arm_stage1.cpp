@@ -6,5 +6,7 @@
 namespace smmu::paging {
 
 template class PageTable<ArmStage1>;
+template class PageTable<ArmStage1Of16K>;
+template class PageTable<ArmStage1Of64K>;
 
 }  // namespace smmu::paging

@@ -1,27 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-// ArmStage1: stage-1 tables of Armv8-A (VMSAv8-64, Arm ARM D8) with a granule of 4 KiB: 512 entries of 64 bits per table.
+// ArmStage1Tables: stage-1 tables of Armv8-A (VMSAv8-64, Arm ARM D8) with a granule of 4, 16 or 64 KiB: a table is one
+// granule of 64-bit entries.
 //
 //   1:0 1 block, 3 table or page   4:2 AttrIndx   7:6 AP (6 unprivileged too, 7 read only)   9:8 SH   10 AF   11 nG
-//   47:12 frame, or next table
+//   47:12 frame, or next table: a multiple of the granule
 //
-// What is mapped can be read. Attribute 0 of whoever walks these tables is write-back memory. Leaves belong to one
-// address space (nG), and AF is set from the start.
+// What is mapped can be read. Of whoever walks these tables attribute 0 is write-back memory and attribute 1 is registers
+// (Device-nGnRE). Leaves belong to one address space (nG), and AF is set from the start.
 #pragma once
 
 #include "paging/page_table.hpp"
 
 namespace smmu::paging {
 
-struct ArmStage1 {
+template <unsigned granule_log2>
+struct ArmStage1Tables {
     using Entry = std::uint64_t;
 
     static constexpr Entry block = 1, table_or_page = 3, type_mask = 3;
-    static constexpr Entry unprivileged = 1 << 6, read_only = 1 << 7, inner_shareable = 3 << 8, accessed = 1 << 10,
+    static constexpr Entry registers = 1 << 2, unprivileged = 1 << 6, read_only = 1 << 7, inner_shareable = 3 << 8, accessed = 1 << 10,
                            not_global = 1 << 11;
-    static constexpr Entry address_mask = 0x0000'FFFF'FFFF'F000;
+    static constexpr Entry address_mask = 0x0000'FFFF'FFFF'FFFF >> granule_log2 << granule_log2;
 
-    static constexpr unsigned index_bits(unsigned) { return 9; }
-    static constexpr unsigned span_log2(unsigned level) { return 12 + 9 * level; }
+    static constexpr unsigned index_bits(unsigned) { return granule_log2 - 3; }
+    static constexpr unsigned span_log2(unsigned level) { return granule_log2 + (granule_log2 - 3) * level; }
 
     static constexpr bool is_empty(Entry entry) { return entry == 0; }
     static constexpr bool is_leaf(Entry entry, unsigned level) {
@@ -34,16 +36,24 @@ struct ArmStage1 {
     static constexpr bool expresses(Access access) { return permits(access, Access::read); }
     static constexpr Entry make_leaf(PhysAddr memory, Access access, unsigned level) {
         return (memory.value & address_mask) | (level > 0 ? block : table_or_page) | unprivileged | inner_shareable | accessed |
-               not_global | (permits(access, Access::write) ? 0 : read_only);
+               not_global | (permits(access, Access::write) ? 0 : read_only) | (permits(access, Access::registers) ? registers : 0);
     }
     static constexpr PhysAddr leaf_target(Entry entry, unsigned) { return {entry & address_mask}; }
     static constexpr Access leaf_access(Entry entry) {
-        return Access::read | ((entry & read_only) == 0 ? Access::write : Access::none);
+        return Access::read | ((entry & read_only) == 0 ? Access::write : Access::none) |
+               ((entry & registers) != 0 ? Access::registers : Access::none);
     }
 };
 
-static_assert(Format<ArmStage1>);
+// By granule: of 4, 16 and 64 KiB.
+using ArmStage1 = ArmStage1Tables<12>;
+using ArmStage1Of16K = ArmStage1Tables<14>;
+using ArmStage1Of64K = ArmStage1Tables<16>;
+
+static_assert(Format<ArmStage1> && Format<ArmStage1Of16K> && Format<ArmStage1Of64K>);
+static_assert(ArmStage1::span_log2(1) == 21 && ArmStage1Of16K::span_log2(1) == 25 && ArmStage1Of64K::span_log2(1) == 29);
 static_assert(ArmStage1::make_leaf({0x1234'5000}, Access::read, 0) == 0x1234'5fc3);
+static_assert(ArmStage1::make_leaf({0x809'0000}, read_write | Access::registers, 0) == 0x809'0f47);
 static_assert(ArmStage1::make_leaf({0x4000'0000}, read_write, 2) == 0x4000'0f41);
 static_assert(ArmStage1::make_link({0x7000}) == 0x7003);
 static_assert(!ArmStage1::is_leaf(ArmStage1::make_link({0x7000}), 1));
@@ -52,5 +62,7 @@ static_assert(ArmStage1::leaf_access(ArmStage1::make_leaf({0}, Access::read, 0))
 static_assert(ArmStage1::expresses(Access::read) && !ArmStage1::expresses(Access::write));
 
 extern template class PageTable<ArmStage1>;
+extern template class PageTable<ArmStage1Of16K>;
+extern template class PageTable<ArmStage1Of64K>;
 
 }  // namespace smmu::paging

@@ -6,5 +6,7 @@
 namespace smmu::paging {
 
 template class PageTable<ArmStage2>;
+template class PageTable<ArmStage2Of16K>;
+template class PageTable<ArmStage2Of64K>;
 
 }  // namespace smmu::paging

@@ -124,7 +124,7 @@ private:
         SMMU_ASSERT(!frames_.empty());
         memory::Frame frame = std::move(frames_.back());
         frames_.pop_back();
-        ++state_.tables;
+        state_.tables += std::uint64_t{1} << State::table_order;
         const Table table{reinterpret_cast<Entry*>(frame.words()), frame.address(), level, base};
         const std::uint64_t first = state_.index_in(table, next_);
         std::uint64_t end = first;
@@ -140,8 +140,8 @@ private:
                 end = index + 1;
             }
         } while (!stop(table));
-        std::memset(table.entries + end, 0, memory::frame_bytes - end * sizeof(Entry));
-        memory::write_back(state_.geometry.coherency, table.entries, memory::frame_bytes);
+        std::memset(table.entries + end, 0, State::table_bytes - end * sizeof(Entry));
+        memory::write_back(state_.geometry.coherency, table.entries, State::table_bytes);
         spend();
         const PhysAddr address = state_.arena.keep(std::move(frame));
         state_.arena.tally(address) = static_cast<std::uint32_t>(end - first);

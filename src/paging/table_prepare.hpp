@@ -208,14 +208,13 @@ private:
         TableCount count = new_count();
         std::uint64_t needed = 0;
         for (const Map& map : plan_.additions) needed += tables_for(count, map);
-        SMMU_TRY(plan_.frames, state_.arena.take_many(state_.account, needed,
-                                                      memory::Arena::Contents::unwritten));
+        SMMU_TRY(plan_.frames, state_.take_frames(needed));
         return {};
     }
 
     // A request that only unmaps is never refused: the reserve helps out, and what even that cannot rebuild closes.
     Result<void> take_for_remainders() {
-        const std::uint64_t obtainable = state_.arena.available(state_.account);
+        const std::uint64_t obtainable = state_.arena.available(state_.account, State::table_order);
         const std::uint64_t most = obtainable + state_.reserve.size();
         TableCount count = new_count();
         std::uint64_t needed = 0;
@@ -230,9 +229,7 @@ private:
             needed += more;
             plan_.additions.push_back(map);
         }
-        SMMU_TRY(plan_.frames,
-                 state_.arena.take_many(state_.account, std::min(needed, obtainable),
-                                        memory::Arena::Contents::unwritten));
+        SMMU_TRY(plan_.frames, state_.take_frames(std::min(needed, obtainable)));
         while (plan_.frames.size() < needed) {
             plan_.frames.push_back(std::move(state_.reserve.back()));
             state_.reserve.pop_back();

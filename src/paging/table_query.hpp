@@ -22,7 +22,7 @@ template <Format F>
 Result<PageTable<F>> PageTable<F>::create(Geometry geometry, memory::Arena& arena, memory::Account& account) {
     if (!State::sound(geometry)) return refused::geometry(geometry);
     auto state = std::make_unique<State>(geometry, arena, account);
-    SMMU_TRY(state->reserve, arena.take_many(account, state->reserve_target(), memory::Arena::Contents::unwritten));
+    SMMU_TRY(state->reserve, state->take_frames(state->reserve_target()));
     auto root = arena.take(account, state->root_order());
     if (!root) {
         for (memory::Frame& frame : state->reserve) arena.discard(std::move(frame));
@@ -46,7 +46,7 @@ const Geometry& PageTable<F>::geometry() const {
 
 template <Format F>
 std::uint64_t PageTable<F>::table_frames() const noexcept {
-    return state_ == nullptr ? 0 : state_->tables + state_->reserve.size();
+    return state_ == nullptr ? 0 : state_->tables + (state_->reserve.size() << State::table_order);
 }
 
 template <Format F>
@@ -103,7 +103,7 @@ std::string PageTable<F>::check_shape() const {
             } else if (!seen.insert(below).second) {
                 note(table, "links a table that is linked elsewhere");
             } else {
-                ++frames;
+                frames += std::uint64_t{1} << State::table_order;
                 self(self, state.child(table, index, entry));
             }
             return breach.empty();

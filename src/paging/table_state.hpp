@@ -3,6 +3,7 @@
 // Included by the one .cpp of each format, through page_table_engine.hpp.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <bit>
 
@@ -18,6 +19,15 @@ struct PageTable<F>::State {
 
     static constexpr unsigned most_levels = 6;
     static constexpr unsigned most_root_order = 4;  // joined root tables: 16
+
+    // Frames of a table below the root, log2: a table of a granule of 16 or 64 KiB is several of 4 KiB.
+    static constexpr unsigned table_order = [] {
+        std::uint64_t largest = memory::frame_bytes;
+        for (unsigned level = 0; level + 1 < most_levels; ++level)
+            largest = std::max<std::uint64_t>(largest, sizeof(Entry) << F::index_bits(level));
+        return static_cast<unsigned>(std::bit_width(largest - 1)) - memory::frame_log2;
+    }();
+    static constexpr std::uint64_t table_bytes = memory::frame_bytes << table_order;
 
     // A table as the engine walks it.
     struct Table {
@@ -36,10 +46,7 @@ struct PageTable<F>::State {
         if (g.input_bits <= F::span_log2(0)) return false;
         if (g.input_bits > F::span_log2(top) + F::index_bits(top) + most_root_order) return false;
         std::uint64_t possible = 0;
-        for (unsigned level = 0; level < g.levels; ++level) {
-            possible |= std::uint64_t{1} << F::span_log2(level);
-            if (level < top && (sizeof(Entry) << F::index_bits(level)) > memory::frame_bytes) return false;
-        }
+        for (unsigned level = 0; level < g.levels; ++level) possible |= std::uint64_t{1} << F::span_log2(level);
         return (g.leaf_sizes & ~possible) == 0;
     }
 
@@ -107,11 +114,16 @@ struct PageTable<F>::State {
         memory::write_back(geometry.coherency, &table.entries[index], sizeof(Entry));
     }
 
+    // For tables below the root: whoever builds one writes every word.
+    Result<std::vector<memory::Frame>> take_frames(std::uint64_t count) {
+        return arena.take_many(account, count, memory::Arena::Contents::unwritten, table_order);
+    }
+
     void refill_reserve() {
         if (reserve.size() >= reserve_target()) return;
         const std::uint64_t wanted =
-            std::min<std::uint64_t>(reserve_target() - reserve.size(), arena.available(account));
-        auto frames = arena.take_many(account, wanted, memory::Arena::Contents::unwritten);
+            std::min<std::uint64_t>(reserve_target() - reserve.size(), arena.available(account, table_order));
+        auto frames = take_frames(wanted);
         SMMU_ASSERT(frames.has_value());
         for (memory::Frame& frame : *frames) reserve.push_back(std::move(frame));
     }

@@ -159,6 +159,7 @@ struct EventsReply {
     std::uint32_t reserved;
 };
 inline constexpr std::uint32_t event_address_known = 1;
+inline constexpr std::uint32_t event_stream_known = 4;
 inline constexpr std::uint32_t event_dropped_before = 2;  // records were lost since the one before
 struct EventRecord {
     std::uint64_t sequence;

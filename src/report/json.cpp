@@ -13,7 +13,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Unit, name, kind, registers, ori
                                    interrupts_remapped, take_over_us, pause_us, spaces, spaces_possible,
                                    commands, flushes, register_values)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Range, first, last)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Stream, unit, id, origin)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Stream, unit, cache, id, origin)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(FirmwareGrant, kind, first, last, access, honoured, origin)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Device, id, qnx_id, description, origin, state, intent, is_bridge,
                                                 secondary, subordinate, group, streams, registers, grants, owner,
@@ -24,7 +24,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Finding, id, severity, origin, text)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Group, id, reason)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Protected, first, last, what)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Superseded, device, unit, fact, origin, by)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Event, sequence, time_us, unit, device, access, cause, stream, address, address_known,
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Event, sequence, time_us, unit, device, access, cause, stream, stream_known, address, address_known,
                                    count, since_removal_us, owner, raw)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Status, version, platform, generation, start_us, interrupts_forgeable,
                                                 table_bytes, table_bytes_used, transgressions, lost_by_hardware, units,

@@ -38,6 +38,7 @@ struct Unit {
 
 struct Stream {
     std::string unit;
+    std::string cache;  // of an IPMMU: the cache unit that has the micro-TLB `id`; else empty
     std::uint32_t id = 0;
     std::string origin;
 };
@@ -109,6 +110,7 @@ struct Event {
     std::uint32_t stream = 0;
     std::uint64_t address = 0;
     bool address_known = true;
+    bool stream_known = true;
     std::uint64_t count = 1;
     std::uint64_t since_removal_us = 0;
     Owner owner;

@@ -38,6 +38,16 @@ std::string_view vtd_line(config::TablePolicy policy) {
     return "smmu vtd\n";
 }
 
+// Interrupts are polled for; the words want their numbers all the same.
+std::string main_line(const Unit& unit, const config::Configuration& configuration) {
+    config::IpmmuMain main{unit.registers.first, 0, 0, unit.chips};
+    for (const config::SupportModule& module : configuration.modules)
+        if (module.main && module.main->base == main.base) main = *module.main;
+    std::string text = fmt::format("smmu rcar3 {:#x},{},{}", main.base.value, main.fault_interrupt, main.fault_bit);
+    for (const topology::Chip& chip : main.chips) text += fmt::format(",{:#x}.{:#x}", chip.product, chip.cut);
+    return text + '\n';
+}
+
 bool has_units(const Topology& topology, UnitKind kind) {
     return std::ranges::find(topology.units, kind, &Unit::kind) != topology.units.end();
 }
@@ -46,14 +56,33 @@ std::string support_lines(const Topology& topology, const config::Configuration&
     std::string text;
     if (has_units(topology, UnitKind::vtd)) text += vtd_line(configuration.vtd_tables());
     if (has_units(topology, UnitKind::smmuv3)) text += "smmu armsmmuv3\n";
+    if (has_units(topology, UnitKind::smmuv2)) text += "smmu armsmmu\n";
+    for (const Unit& unit : topology.units)
+        if (unit.kind == UnitKind::ipmmu) text += main_line(unit, configuration);
     return text;
 }
 
-// Behind the smmu word that says its kind, whatever came before. Interrupts are polled for.
-std::string unit_line(const Unit& unit) {
-    if (unit.kind == UnitKind::smmuv3)
-        return fmt::format("smmu armsmmuv3\nunit {} {:#x},0,0,0\n", unit.name, unit.registers.first.value);
+// Behind the smmu word that says its kind, whatever came before.
+std::string unit_line(const Unit& unit, const config::UnitEntry& said) {
+    const bool v2 = unit.kind == UnitKind::smmuv2;
+    if (v2 || unit.kind == UnitKind::smmuv3) {
+        std::string text = fmt::format("smmu {}\nunit {} {:#x},0,0,{:d}", v2 ? "armsmmu" : "armsmmuv3", unit.name,
+                                       unit.registers.first.value, said.bypass);
+        for (std::size_t i = 0; i < said.reserved_streams.size(); ++i)
+            text += fmt::format("{}{}", i == 0 ? ',' : ':', said.reserved_streams[i]);
+        if (said.reserved_streams.empty() && !said.board_library.empty()) text += ',';
+        return text + (said.board_library.empty() ? "" : "," + said.board_library) + '\n';
+    }
     return fmt::format("smmu {}\nunit {} {:#x}\n", topology::name(unit.kind), unit.name, unit.registers.first.value);
+}
+
+std::string cache_line(const Unit& main, const topology::CacheUnit& cache, const config::Configuration& configuration) {
+    std::string text = fmt::format("# {}: cache unit, registers {:#x}-{:#x}, from {}\n", cache.name, cache.registers.first.value,
+                                   cache.registers.last.value, cache.origin.text);
+    if (configuration.find_unit(cache.name) != nullptr)
+        text += main_line(main, configuration) +
+                fmt::format("unit {} {:#x},{}\n", cache.name, cache.registers.first.value, cache.status_bit.value_or(0));
+    return text;
 }
 
 std::string unit_lines(const Topology& topology, const config::Configuration& configuration) {
@@ -62,8 +91,9 @@ std::string unit_lines(const Topology& topology, const config::Configuration& co
         text += fmt::format("# {}: {}, registers {:#x}-{:#x}, segment {:04x}, from {}{}\n", unit.name, topology::name(unit.kind),
                             unit.registers.first.value, unit.registers.last.value, unit.segment, unit.origin.text,
                             unit.answers ? "" : "; nothing answers there");
-        if (is_driven(unit.kind) && configuration.find_unit(unit.name) != nullptr)
-            text += unit_line(unit);
+        if (const auto* said = configuration.find_unit(unit.name); is_driven(unit.kind) && said != nullptr)
+            text += unit_line(unit, *said);
+        for (const topology::CacheUnit& cache : unit.caches) text += cache_line(unit, cache, configuration);
     }
     return text;
 }
@@ -80,8 +110,9 @@ std::vector<std::string> clauses_of(const Topology& topology, const Device& devi
     std::set<std::uint32_t> units;
     for (const topology::Stream& stream : device.streams) {
         const Unit& unit = topology.unit(stream.unit);
+        const topology::StreamName name = stream_name(unit, stream.id);
         if (!knows_requesters(unit.kind))
-            clauses.push_back(fmt::format("use {} {:#x}", unit.name, raw(stream.id)));
+            clauses.push_back(fmt::format("use {} {:#x}", name.unit, name.number));
         else if (units.insert(raw(stream.unit)).second)
             clauses.push_back("use " + unit.name);
     }

@@ -118,6 +118,19 @@ void Draft::give_streams(Device& device) {
     combine_streams(device, std::move(board), user_streams(device, *entry));
 }
 
+// Streams that are the system's: nobody is given a device that has one. What it must reach can be said as reserved.
+void Draft::withhold_reserved_streams() {
+    for (Device& device : topology_.devices)
+        for (const Stream& stream : device.streams) {
+            const topology::Unit& unit = topology_.unit(stream.unit);
+            if (std::ranges::find(unit.reserved_streams, stream.id) == unit.reserved_streams.end()) continue;
+            device.blocked = true;
+            finding("stream-reserved", Severity::note, unit.origin,
+                    fmt::format("{} has {}, which is reserved for the system: no client is given the device, and it reaches nothing but "
+                                "what a `reserved` clause of its line says.", to_string(device.id), stream_text(unit, stream.id)));
+        }
+}
+
 std::vector<Stream> Draft::board_streams(const Device& device) const {
     if (tree_) return tree_streams(device);
     std::vector<Stream> streams;
@@ -154,7 +167,25 @@ std::vector<Stream> Draft::user_streams(const Device& device, const DeviceEntry&
     return streams;
 }
 
+// Micro-TLB 0 of the cache unit of an IPMMU that has this name.
+std::optional<Stream> Draft::first_micro_tlb(std::string_view name) const {
+    for (std::size_t u = 0; u < topology_.units.size(); ++u) {
+        const auto& caches = topology_.units[u].caches;
+        const auto at = std::ranges::find(caches, name, &topology::CacheUnit::name);
+        if (at != caches.end()) return Stream{UnitId(std::uint32_t(u)), topology::micro_tlb(std::size_t(at - caches.begin()), 0), at->origin};
+    }
+    return std::nullopt;
+}
+
 std::vector<Stream> Draft::streams_of(const Device& device, const UseClause& use) {
+    if (const auto first = first_micro_tlb(use.unit)) {
+        if (use.stream && *use.stream >> topology::micro_tlb_bits == 0)
+            return {{first->unit, StreamId(raw(first->id) + *use.stream), use.origin}};
+        misconfigured("micro-tlb-missing", use.origin,
+                fmt::format("{0} is a cache unit of an IPMMU: say `use {0} NUMBER`, with the number of a micro-TLB below {1}.", use.unit,
+                            1u << topology::micro_tlb_bits));
+        return {};
+    }
     const auto unit = find_unit(use.unit);
     if (!unit) {
         misconfigured("unit-unknown", use.origin,
@@ -172,6 +203,12 @@ std::vector<Stream> Draft::streams_of(const Device& device, const UseClause& use
                 ? fmt::format("{} cannot go through {}: VT-d knows PCI functions only.",
                               to_string(device.id), use.unit)
                 : fmt::format("{0} is a VT-d unit: a use clause for it takes no number; say `use {0}`.", use.unit));
+        return {};
+    }
+    if (kind == UnitKind::ipmmu) {
+        misconfigured("micro-tlb-missing", use.origin,
+                fmt::format("{0} is the main unit of an IPMMU: devices go through its cache units. Say `use CACHE NUMBER`, with one of: {1}.",
+                            use.unit, unit_names()));
         return {};
     }
     if (use.stream) return {{*unit, StreamId(*use.stream), use.origin}};
@@ -196,8 +233,7 @@ void Draft::combine_streams(Device& device, std::vector<Stream> board, std::vect
     for (const Stream& stream : board)
         if (std::ranges::find(user, stream) == user.end())
             topology_.superseded.push_back({device.id,
-                                            fmt::format("stream {:#x} of {}", raw(stream.id),
-                                                        topology_.unit(stream.unit).name),
+                                            stream_text(topology_.unit(stream.unit), stream.id),
                                             stream.origin,
                                             user.empty() ? device.origin : user.front().origin});
     device.streams = std::move(user);

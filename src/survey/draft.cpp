@@ -17,12 +17,13 @@ using topology::UnitKind;
 
 namespace {
 
-constexpr std::uint64_t page_bytes = 4096;
-
 // Frames of the interrupt controllers of x86: a device that writes there raises interrupts or takes
 // them away.
 constexpr PhysRange io_apic_frames{PhysAddr{0xfec00000}, PhysAddr{0xfecfffff}};
 constexpr PhysRange local_apic_frames{PhysAddr{0xfee00000}, PhysAddr{0xfeefffff}};
+
+// SYSC of R-Car: whoever turns off a power domain takes the state of the micro-TLBs in it, and they open.
+constexpr PhysRange rcar_power_control{PhysAddr{0xe6180000}, PhysAddr{0xe6180fff}};
 
 constexpr std::uint64_t smmuv3_register_bytes = 0x20000;  // IHI 0070, 6.1
 
@@ -31,6 +32,7 @@ std::string_view word_of(UnitKind kind) {
     switch (kind) {
         case UnitKind::smmuv3: return "armsmmuv3";
         case UnitKind::smmuv2: return "armsmmu";
+        case UnitKind::ipmmu: return "rcar3";
         default: return topology::name(kind);
     }
 }
@@ -59,7 +61,10 @@ topology::Topology Draft::take() {
     add_reserved();
     add_tree_memory();
     add_user_memory();
+    add_doorbells();
+    add_tree_doorbells();
     std::ranges::copy(input_.pci.findings, std::back_inserter(topology_.findings));
+    withhold_reserved_streams();
     report_unclaimed_devices();
     report_ports();
     if (described_by_hand()) forgive_tables();
@@ -208,26 +213,6 @@ void Draft::add_smmu_units() {
     }
 }
 
-void Draft::add_user_units() {
-    for (const config::UnitEntry& entry : user_.units) {
-        const auto same_base = [&](const Unit& unit) { return unit.registers.first == entry.base; };
-        const auto at = std::ranges::find_if(topology_.units, same_base);
-        if (at == topology_.units.end()) {
-            topology_.units.push_back({entry.kind, entry.name, registers_at(entry.base, page_bytes),
-                                       0, true, entry.origin});
-        } else {
-            // The same registers: the user's name and kind count; what firmware says of its size
-            // and scopes stays.
-            const auto unit = UnitId(std::uint32_t(at - topology_.units.begin()));
-            topology_.superseded.push_back(
-                {unit, fmt::format("unit {} at {:#x}", at->name, entry.base.value), at->origin, entry.origin});
-            at->name = entry.name;
-            at->kind = entry.kind;
-            at->origin = entry.origin;
-        }
-    }
-}
-
 void Draft::check_units() {
     auto& units = topology_.units;
     for (Unit& unit : units) {
@@ -269,6 +254,9 @@ void Draft::add_protected() {
     for (const Unit& unit : topology_.units) {
         x86 = x86 || is_x86(unit.kind);
         topology_.protected_memory.push_back({unit.registers, "registers of " + unit.name});
+        for (const topology::CacheUnit& cache : unit.caches)
+            topology_.protected_memory.push_back({cache.registers, "registers of " + cache.name});
+        if (unit.kind == UnitKind::ipmmu) topology_.protected_memory.push_back({rcar_power_control, "power control of the chip"});
     }
     for (const firmware::ConfigWindow& window : mcfg_.windows)
         topology_.protected_memory.push_back(
@@ -278,7 +266,7 @@ void Draft::add_protected() {
         topology_.protected_memory.push_back({range, "table memory"});
     for (const firmware::GicFrame& frame : madt_.frames)
         topology_.protected_memory.push_back({frame.range, std::string(firmware::name(frame.kind)) + " of the interrupt controller"});
-    // Nobody is given a doorbell yet, so nobody may open one.
+    // Those who send messages are given theirs; nobody opens one by himself.
     for (const firmware::TranslationService& service : madt_.services)
         topology_.protected_memory.push_back({service.doorbell, "doorbell of an interrupt translation service"});
     for (const firmware::MessageFrame& frame : madt_.message_frames)
@@ -295,7 +283,10 @@ topology::Device* Draft::find_device(const topology::DeviceId& id) {
 
 std::string Draft::unit_names() const {
     std::string names;
-    for (const Unit& unit : topology_.units) names += (names.empty() ? "" : ", ") + unit.name;
+    for (const Unit& unit : topology_.units) {
+        names += (names.empty() ? "" : ", ") + unit.name;
+        for (const topology::CacheUnit& cache : unit.caches) names += ", " + cache.name;
+    }
     return names.empty() ? "(none is known)" : names;
 }
 

@@ -22,6 +22,8 @@
 
 namespace smmu::survey {
 
+inline constexpr std::uint64_t page_bytes = 4096;
+
 // The device tree that counts; nullptr when there is none, or when there are tables that describe units.
 const Table* device_tree_of(const std::vector<Table>& tables);
 
@@ -41,10 +43,15 @@ private:
     void add_firmware_units();
     void add_vtd_units();
     void add_smmu_units();
-    void add_user_units();
     void check_units();
     void add_protected();
     PhysRange registers_at(PhysAddr base, std::uint64_t at_least) const;
+    // user_units.cpp
+    void add_user_units();
+    void add_user_unit(const config::UnitEntry& entry);
+    void add_main_unit(const config::SupportModule& module);
+    void add_cache_unit(const config::UnitEntry& entry);
+    topology::Unit* unit_at(PhysAddr base);
     // devices.cpp: devices, their streams and registers
     void list_devices();
     void add_pci_devices();
@@ -62,6 +69,7 @@ private:
     void check_contradiction(const topology::Device& device,
                              const std::vector<topology::Stream>& board,
                              const std::vector<topology::Stream>& user);
+    void withhold_reserved_streams();
     void report_unclaimed_devices();
     void report_ports();
     // memory.cpp: what devices must or may always reach
@@ -72,10 +80,20 @@ private:
     bool give_reserved(topology::Device& device, const topology::Grant& grant);
     std::string why_not_honoured(const PhysRange& range) const;
     const topology::Protected* protected_part(const PhysRange& range) const;
+    // doorbells.cpp: where devices write their interrupt messages
+    void add_doorbells();
+    std::vector<topology::Grant> doorbells_of(const topology::PciAddress& address) const;
+    // memory.cpp
     void add_user_memory();
     void add_startup(topology::Device& device, const config::DeviceEntry& entry);
 
     // device_tree_survey.cpp: what a device tree adds to each of these
+    struct TreeBlock {
+        std::size_t device;  // index, while devices are listed
+        bool contained;
+        std::vector<topology::Stream> streams;
+        std::vector<std::size_t> msi_controllers;
+    };
     void read_device_tree();
     void add_tree_units();
     void report_tree_unit(std::size_t index);
@@ -84,14 +102,13 @@ private:
     void add_tree_devices();
     void add_tree_master(const firmware::TreeMaster& master);
     void add_tree_host(const firmware::PciHost& host);
-    topology::Device& add_tree_block(topology::Device block, const std::vector<PhysRange>& registers,
-                                     std::vector<topology::Stream> streams);
+    TreeBlock& add_tree_block(topology::Device block, const std::vector<PhysRange>& registers, std::vector<topology::Stream> streams);
     std::vector<topology::Stream> tree_streams(const topology::Device& device) const;
     // device_tree_memory.cpp
     void set_tree_memory_aside();
     void add_tree_protected();
-    bool is_doorbell(const PhysRange& page) const;
-    void add_tree_doorbells(topology::Device& device, const std::vector<std::size_t>& controllers);
+    void add_tree_doorbells();
+    void give_tree_doorbells(topology::Device& device, const std::vector<std::size_t>& controllers);
     void add_tree_memory();
     void add_tree_region(const firmware::ReservedRegion& region, const firmware::DeviceAddresses& addresses);
 
@@ -106,6 +123,7 @@ private:
     }
     topology::Device* find_device(const topology::DeviceId& id);
     std::optional<UnitId> find_unit(std::string_view name) const;
+    std::optional<topology::Stream> first_micro_tlb(std::string_view name) const;
     std::string unit_names() const;  // "vtd@fed90000, dmar1"
     bool merging() const { return user_.combine.value == config::Combine::merge; }
     bool described_by_hand() const;
@@ -122,15 +140,11 @@ private:
     firmware::Madt madt_;
     std::optional<ScopeMap> scopes_;
     std::vector<PhysRange> ram_;  // plain memory: without what a device tree sets aside
-    struct TreeBlock {
-        std::size_t device;  // index, while devices are listed
-        bool contained;
-        std::vector<topology::Stream> streams;
-    };
     std::optional<firmware::DeviceTree> tree_;
     std::vector<std::optional<DeviceTreeUnits::Place>> tree_places_;  // of tree_->units[i]
     std::optional<DeviceTreeStreams> tree_streams_;
     std::map<topology::DeviceId, TreeBlock> tree_blocks_;
+    std::vector<std::optional<topology::Grant>> tree_doorbells_;  // of tree_->msi_controllers[i]
     std::map<std::string, std::vector<topology::DeviceId>> tree_devices_;  // by the path of a master or host bridge
     std::vector<std::string> nameless_;  // paths of masters without registers
 };

@@ -8,7 +8,8 @@
 namespace smmu::survey {
 
 constexpr bool is_driven(topology::UnitKind kind) {
-    return kind == topology::UnitKind::vtd || kind == topology::UnitKind::smmuv3;
+    using enum topology::UnitKind;
+    return kind == vtd || kind == smmuv3 || kind == smmuv2 || kind == ipmmu;
 }
 
 // Kinds whose streams are the requester ids of PCI functions, unless a number says otherwise.

@@ -114,8 +114,7 @@ void Grouping::join_shared_streams() {
                 first_with.emplace(std::pair(raw(stream.unit), raw(stream.id)), i);
             if (!is_new)
                 join(at->second, i,
-                     fmt::format("share stream {:#x} of {}", raw(stream.id),
-                                 topology_.unit(stream.unit).name));
+                     "share " + stream_text(topology_.unit(stream.unit), stream.id));
         }
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "topology/topology.hpp"
 
+#include <fmt/format.h>
+
 namespace smmu::topology {
 
 std::string_view name(UnitKind kind) {
@@ -23,6 +25,18 @@ std::string_view name(UnitKind kind) {
             break;
     }
     return "unsupported";
+}
+
+StreamName stream_name(const Unit& unit, StreamId stream) {
+    const std::size_t cache = cache_of(stream);
+    if (unit.kind != UnitKind::ipmmu || cache >= unit.caches.size()) return {unit.name, raw(stream)};
+    return {unit.caches[cache].name, micro_tlb_number(stream)};
+}
+
+std::string stream_text(const Unit& unit, StreamId stream) {
+    const StreamName name = stream_name(unit, stream);
+    return unit.kind == UnitKind::ipmmu ? fmt::format("micro-TLB {} of {}", name.number, name.unit)
+                                        : fmt::format("stream {:#x} of {}", name.number, name.unit);
 }
 
 }  // namespace smmu::topology

@@ -71,6 +71,14 @@ constexpr StreamId micro_tlb(std::size_t cache, unsigned number) {
 constexpr std::size_t cache_of(StreamId stream) { return raw(stream) >> micro_tlb_bits; }
 constexpr unsigned micro_tlb_number(StreamId stream) { return raw(stream) & ((1u << micro_tlb_bits) - 1); }
 
+// What a use clause says of a stream: the unit's name, or that of the cache unit, and the number there.
+struct StreamName {
+    std::string unit;
+    std::uint32_t number;
+};
+StreamName stream_name(const Unit& unit, StreamId stream);
+std::string stream_text(const Unit& unit, StreamId stream);  // "stream 0x18 of vtd@fed90000", "micro-TLB 7 of ds0"
+
 struct Stream {
     UnitId unit;
     StreamId id;

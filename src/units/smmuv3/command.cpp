@@ -30,8 +30,10 @@ static_assert(hw::is_sound<Low>() && hw::is_sound<High>());
 constexpr std::uint64_t cfgi_ste = 0x03, cfgi_ste_range = 0x04, cfgi_cd_all = 0x06, tlbi_nh_asid = 0x11, tlbi_nh_va = 0x12,
                         tlbi_el2_all = 0x20, tlbi_s12_vmall = 0x28, tlbi_s2_ipa = 0x2a, tlbi_nsnh_all = 0x30, cmd_sync = 0x46;
 constexpr std::uint64_t all_streams = 31;  // CFGI_STE_RANGE with this Range is CFGI_ALL
-constexpr std::uint64_t granule_4k = 1;
 constexpr std::uint64_t most_count = 31, most_scale = 31;
+
+// TG: 1, 2, 3 for pages of 4, 16, 64 KiB.
+std::uint64_t granule_code(const Features& features) { return (features.granule_log2 - 10) / 2; }
 
 Command about(StreamId stream, std::uint64_t opcode, bool leaf) {
     const auto low = Low::opcode.of(opcode) | Low::tag_or_stream_low.of(raw(stream) & 0xffff) |
@@ -66,7 +68,7 @@ public:
 
 private:
     hw::Bits<High> high(std::uint64_t page) const {
-        return High::address.of(page) | High::leaf.of(leaf_only_ ? 1 : 0);
+        return High::address.of_address(page << features_.granule_log2) | High::leaf.of(leaf_only_ ? 1 : 0);
     }
     std::uint64_t add_one(std::uint64_t page) {
         commands.push_back({low_.raw(), high(page).raw()});
@@ -78,7 +80,7 @@ private:
         const std::uint64_t count = std::min((pages >> scale) & most_count, most_count);
         if (scale == 0 && count == 1) return add_one(page);
         commands.push_back({(low_ | Low::count.of(count - 1) | Low::scale.of(scale)).raw(),
-                            (high(page) | High::granule(granule_4k)).raw()});
+                            (high(page) | High::granule.of(granule_code(features_))).raw()});
         return count << scale;
     }
 
@@ -106,7 +108,8 @@ std::vector<Command> commands_for(std::span<const IovaRange> ranges, std::uint16
                                   const Features& features) {
     PageCommands pages(tag, leaf_only, features);
     for (const IovaRange& range : ranges) {
-        const std::uint64_t first = range.first.value >> 12, last = range.last.value >> 12;
+        const std::uint64_t first = range.first.value >> features.granule_log2;
+        const std::uint64_t last = range.last.value >> features.granule_log2;
         if (!pages.add(first, last - first + 1)) return {Command::translations_of(tag, features)};
     }
     return std::move(pages.commands);

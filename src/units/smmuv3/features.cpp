@@ -6,23 +6,39 @@
 #include <algorithm>
 #include <array>
 
+#include "memory/frame.hpp"
+
 namespace smmu::units::smmuv3 {
 namespace {
 
 constexpr std::array<unsigned, 7> output_sizes = {32, 36, 40, 42, 44, 48, 52};  // by IDR5.OAS
-constexpr unsigned widest_with_4k_granule = 48;
+constexpr unsigned widest_input = 48;
 constexpr std::uint32_t aarch64_tables = 2;  // of IDR0.TTF
 constexpr std::uint32_t big_endian_only = 3;
 constexpr unsigned least_queue_log2 = 3;
 constexpr std::uint32_t stall_always = 2;  // IDR0.STALL_MODEL
 
+// A grant opens whole granules, so the smallest opens the least beyond what was granted. 0: the unit has none.
+unsigned smallest_granule(hw::Bits<Idr5> sizes) {
+    if (sizes.has(Idr5::granule_4k)) return 12;
+    if (sizes.has(Idr5::granule_16k)) return 14;
+    return sizes.has(Idr5::granule_64k) ? 16 : 0;
+}
+
 // The fewest levels that cover the addresses. Up to 16 root tables of stage 2 lie side by side, which saves a level, and
-// which the architecture demands for 40 and 42 bits (Arm ARM, D8.2).
-unsigned levels_for(Stage stage, unsigned input_bits) {
-    const unsigned joined = stage == Stage::second ? 4 : 0;
-    unsigned levels = 2;
-    while (12 + 9 * levels + joined < input_bits) ++levels;
-    return std::max(levels, 3u);
+// which the architecture demands for 40 and 42 bits with 4 KiB, for 40 and 48 bits with 16 KiB (Arm ARM, D8.2).
+unsigned levels_for(const Features& features) {
+    const unsigned joined = features.stage == Stage::second ? 4 : 0;
+    unsigned levels = features.granule_log2 == 12 ? 3 : 2;
+    while (features.granule_log2 + features.bits_per_level() * levels + joined < features.input_bits) ++levels;
+    return levels;
+}
+
+// Pages, and blocks of the level above. A block two levels above is 1 GiB with 4 KiB; wider granules have none there that
+// 48 bits of address could use.
+std::uint64_t leaf_sizes_of(const Features& features) {
+    const std::uint64_t page = std::uint64_t{1} << features.granule_log2, block = page << features.bits_per_level();
+    return page | block | (features.granule_log2 == 12 ? block << features.bits_per_level() : 0);
 }
 
 }  // namespace
@@ -41,7 +57,7 @@ Result<Features> Features::read(const hw::Registers& registers, const std::strin
     if (!idr0.has(Idr0::stage1) && !idr0.has(Idr0::stage2)) return unusable("it has neither stage of translation");
     if ((idr0[Idr0::table_formats] & aarch64_tables) == 0) return unusable("it cannot walk AArch64 tables");
     if (idr0[Idr0::endianness] == big_endian_only) return unusable("it walks big-endian tables only");
-    if (!idr5.has(Idr5::granule_4k)) return unusable("it has no granule of 4 KiB, the only one of this driver");
+    if (smallest_granule(idr5) == 0) return unusable("it has no granule of 4, 16 or 64 KiB");
     if (idr1.has(Idr1::relative) || idr1.has(Idr1::queues_preset) || idr1.has(Idr1::tables_preset))
         return unusable("its queues or tables lie where it wants them");
     if (idr1[Idr1::command_queue_log2] < least_queue_log2 || idr1[Idr1::event_queue_log2] < least_queue_log2)
@@ -55,10 +71,11 @@ Result<Features> Features::read(const hw::Registers& registers, const std::strin
     features.stage = features.has_second ? Stage::second : Stage::first;
     features.output_code = std::min<unsigned>(idr5[Idr5::output_size], 5);
     features.output_bits = output_sizes[features.output_code];
-    const unsigned first_stage_bits = features.output_bits <= 39 ? 39 : widest_with_4k_granule;
+    const unsigned first_stage_bits = features.output_bits <= 39 ? 39 : widest_input;
     features.input_bits = features.stage == Stage::second ? features.output_bits : first_stage_bits;
-    features.levels = levels_for(features.stage, features.input_bits);
-    features.leaf_sizes = std::uint64_t{1} << 12 | std::uint64_t{1} << 21 | std::uint64_t{1} << 30;
+    features.granule_log2 = smallest_granule(idr5);
+    features.levels = levels_for(features);
+    features.leaf_sizes = leaf_sizes_of(features);
     features.coherency = idr0.has(Idr0::coherent) ? memory::Coherency::snooped : memory::Coherency::not_snooped;
     features.stream_bits = std::min<unsigned>(idr1[Idr1::stream_bits], 32);
     features.two_level_streams = idr0[Idr0::stream_table_levels] != 0;
@@ -75,14 +92,21 @@ Result<Features> Features::read(const hw::Registers& registers, const std::strin
     return features;
 }
 
+unsigned Features::root_order() const {
+    const unsigned resolved_below = granule_log2 + bits_per_level() * (levels - 1);
+    const unsigned bytes_log2 = input_bits - resolved_below + 3;
+    return bytes_log2 > memory::frame_log2 ? bytes_log2 - memory::frame_log2 : 0;
+}
+
 Capabilities capabilities_of(const Features& features, unsigned host_bits) {
-    return {.granule_log2 = 12,
+    return {.granule_log2 = features.granule_log2,
             .input_bits = features.input_bits,
             .output_bits = std::min(features.output_bits, host_bits),
             .leaf_sizes = features.leaf_sizes,
             .coherent = features.coherency == memory::Coherency::snooped,
             .write_implies_read = features.stage == Stage::first,
             .execute_permission = false,
+            .register_memory = true,
             .drains = true,
             .interrupt_remapping = false,
             .never_grantable = std::nullopt};

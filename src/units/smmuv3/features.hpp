@@ -19,6 +19,7 @@ struct Features {
 
     Stage stage = Stage::second;    // which is used: the second where the unit has it
     bool has_second = false;        // VMIDs tag what the first stage caches, too
+    unsigned granule_log2 = 12;     // of tables and smallest leaves: the smallest that the unit has
     unsigned levels = 0;            // tables from root to leaf table
     unsigned input_bits = 0;        // of device addresses that can be granted
     unsigned output_bits = 0;       // IDR5.OAS
@@ -34,6 +35,10 @@ struct Features {
     bool hypervisor = false;         // has EL2 translations that could be cached
     bool device_caches = false;      // ATS
     bool must_stall = false;         // STALL_MODEL = 2
+
+    // Bits of an address that one table resolves; the root's frames, log2: of stage 2 it may be several tables side by side.
+    unsigned bits_per_level() const { return granule_log2 - 3; }
+    unsigned root_order() const;
 
     // ENXIO when nothing answers, ENOTSUP when this driver cannot contain with it; `where` names the unit.
     static Result<Features> read(const hw::Registers& registers, const std::string& where);

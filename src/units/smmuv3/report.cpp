@@ -28,9 +28,9 @@ UnitReport SmmuV3Unit::report() const {
     UnitReport report;
     report.kind = "smmuv3";
     report.version = fmt::format("{}.{}", features().major, features().minor);
-    report.mode = fmt::format("{}, {}-bit, {} levels, {}{}",
+    report.mode = fmt::format("{}, {}-bit, {} levels of {} KiB, {}{}",
                               features().stage == Stage::second ? "stage 2" : "stage 1 (a write grant also reads)",
-                              features().input_bits, features().levels,
+                              features().input_bits, features().levels, (std::uint64_t{1} << features().granule_log2) / 1024,
                               features().range_invalidation ? "range invalidation" : "page invalidation",
                               features().coherency == memory::Coherency::snooped ? "" : ", walks do not snoop");
     if (state_ == UnitState::failed)

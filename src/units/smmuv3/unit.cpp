@@ -18,18 +18,30 @@ paging::Geometry geometry_of(const Features& features) {
             .coherency = features.coherency};
 }
 
+using NewSpace = Result<std::unique_ptr<TableSpace>>;
+
 template <paging::Format F>
-Result<std::unique_ptr<TableSpace>> make_space(std::unique_ptr<SpaceCaches> caches, const Features& features,
-                                               memory::Arena& arena, memory::Account& account) {
+NewSpace make_space_of(std::unique_ptr<SpaceCaches> caches, const Features& features, memory::Arena& arena,
+                       memory::Account& account) {
     SMMU_TRY(auto table, paging::PageTable<F>::create(geometry_of(features), arena, account));
     return std::make_unique<PagedSpace<F>>(std::move(table), arena, std::move(caches));
 }
 
-// Frames of a root table, log2: those of stage 2 may be several side by side.
-unsigned root_order(const Features& features) {
-    const unsigned resolved_below = 12 + 9 * (features.levels - 1);
-    const unsigned bytes_log2 = features.input_bits - resolved_below + 3;
-    return bytes_log2 > memory::frame_log2 ? bytes_log2 - memory::frame_log2 : 0;
+template <template <unsigned> class Tables>
+NewSpace make_space_by_granule(std::unique_ptr<SpaceCaches> caches, const Features& features, memory::Arena& arena,
+                               memory::Account& account) {
+    switch (features.granule_log2) {
+        case 14: return make_space_of<Tables<14>>(std::move(caches), features, arena, account);
+        case 16: return make_space_of<Tables<16>>(std::move(caches), features, arena, account);
+        default: return make_space_of<Tables<12>>(std::move(caches), features, arena, account);
+    }
+}
+
+NewSpace make_space(std::unique_ptr<SpaceCaches> caches, const Features& features, memory::Arena& arena,
+                    memory::Account& account) {
+    return features.stage == Stage::second
+               ? make_space_by_granule<paging::ArmStage2Tables>(std::move(caches), features, arena, account)
+               : make_space_by_granule<paging::ArmStage1Tables>(std::move(caches), features, arena, account);
 }
 
 }  // namespace
@@ -50,10 +62,10 @@ Result<std::vector<memory::Frame>> take_frames(memory::Arena& arena, memory::Acc
 Result<std::unique_ptr<SmmuV3Unit>> SmmuV3Unit::create(std::unique_ptr<hw::Mmio> mmio, Features features, std::string name,
                                                        memory::Arena& arena, memory::Account& account, Clock& clock,
                                                        unsigned host_address_bits) {
-    const unsigned orders[] = {root_order(features), 0, 0, EventQueue::ring_order};
+    const unsigned orders[] = {features.root_order(), 0, 0, EventQueue::ring_order};
     SMMU_TRY(std::vector<memory::Frame> frames, take_frames(arena, account, orders));
     Frames own{std::move(frames[0]), std::move(frames[1]), std::move(frames[2]), std::move(frames[3])};
-    memory::publish(features.coherency, own.refusing_table.words(), memory::frame_bytes << root_order(features));
+    memory::publish(features.coherency, own.refusing_table.words(), memory::frame_bytes << features.root_order());
     std::unique_ptr<SmmuV3Unit> unit(
         new SmmuV3Unit(std::move(mmio), features, std::move(name), arena, account, clock, host_address_bits, std::move(own)));
     // Spaces are made before take-over: their tags must differ from those that an earlier instance's tables use.
@@ -130,9 +142,7 @@ Result<std::unique_ptr<AddressSpace>> SmmuV3Unit::create_space(memory::Account& 
     SMMU_TRY(const std::uint16_t tag, tags_.take(name()));
     auto caches = std::make_unique<TagCaches>(caches_, tag);
     TagCaches* const caches_of_space = caches.get();
-    auto space = features().stage == Stage::second
-                     ? make_space<paging::ArmStage2>(std::move(caches), features(), arena_, account)
-                     : make_space<paging::ArmStage1>(std::move(caches), features(), arena_, account);
+    auto space = make_space(std::move(caches), features(), arena_, account);
     if (!space) {
         tags_.give_back(tag);
         return pass_on(std::move(space));

@@ -2,6 +2,7 @@
 #include "tests/property/engine/caching_walker.hpp"
 
 #include <algorithm>
+#include <bit>
 
 namespace smmu::paging::test {
 namespace {
@@ -74,8 +75,8 @@ std::optional<CachingWalker::Hit> CachingWalker::access(std::uint64_t iova, bool
     if (!leaf) return std::nullopt;
     const Hit hit{leaf->hit.physical + (iova - leaf->first), leaf->hit.read, leaf->hit.write};
     if (fracture) {
-        const std::uint64_t page = iova & ~std::uint64_t{0xFFF};
-        translations_[{page, 12}] = {leaf->hit.physical + (page - leaf->first), hit.read, hit.write};
+        const std::uint64_t page = iova >> layout_.page_log2 << layout_.page_log2;
+        translations_[{page, layout_.page_log2}] = {leaf->hit.physical + (page - leaf->first), hit.read, hit.write};
     } else {
         translations_[{leaf->first, leaf->size_log2}] = leaf->hit;
     }
@@ -138,7 +139,8 @@ void CachingWalker::picture_of(std::uint64_t table, unsigned level, std::uint64_
     const unsigned span = layout_.span_log2(level);
     const std::uint64_t count =
         std::uint64_t{1} << (level + 1 == layout_.levels ? layout_.input_bits - span : layout_.index_bits);
-    const std::uint64_t held = std::max<std::uint64_t>(count, 512);  // joined root tables have more
+    // Joined root tables have more; a root that is smaller than a table is a frame at least.
+    const std::uint64_t held = std::max<std::uint64_t>(count, 512);
     const auto [copy, fresh] = picture.tables.emplace(table, Words(entries, entries + held));
     if (!fresh) return note("is linked twice");
     picture.frames += held / 512;
@@ -186,7 +188,7 @@ Layout vtd_second_stage_layout(unsigned levels, unsigned input_bits, std::uint64
         if ((leaf_sizes & size) == 0 || (frame & (size - 1)) != 0) return {Decoded::Kind::bad};
         return {Decoded::Kind::leaf, frame, (word & 1) != 0, (word & 2) != 0};
     };
-    return {levels, 9, input_bits, decode};
+    return {levels, 9, input_bits, decode, 12};
 }
 
 Layout vtd_first_stage_layout(unsigned levels, unsigned input_bits, std::uint64_t leaf_sizes) {
@@ -202,7 +204,7 @@ Layout vtd_first_stage_layout(unsigned levels, unsigned input_bits, std::uint64_
         if ((leaf_sizes & size) == 0 || (frame & (size - 1)) != 0) return {Decoded::Kind::bad};
         return {Decoded::Kind::leaf, frame, true, writable};
     };
-    return {levels, 9, input_bits, decode};
+    return {levels, 9, input_bits, decode, 12};
 }
 
 namespace {
@@ -210,10 +212,12 @@ namespace {
 // `of_leaf`: what the bits of a leaf besides address and type mean; bad where they are not ours.
 Layout arm_layout(unsigned levels, unsigned input_bits, std::uint64_t leaf_sizes,
                   std::function<Decoded(std::uint64_t attributes)> of_leaf) {
-    const auto decode = [leaf_sizes, of_leaf](std::uint64_t word, unsigned level) -> Decoded {
+    const auto page_log2 = static_cast<unsigned>(std::countr_zero(leaf_sizes));
+    const auto decode = [leaf_sizes, page_log2, of_leaf](std::uint64_t word, unsigned level) -> Decoded {
         if (word == 0) return {};
-        const std::uint64_t frame = word & 0x0000'FFFF'FFFF'F000, size = std::uint64_t{1} << (12 + 9 * level);
-        const std::uint64_t attributes = word & ~std::uint64_t{0x0000'FFFF'FFFF'F003};
+        const std::uint64_t address = 0x0000'FFFF'FFFF'FFFF & ~((std::uint64_t{1} << page_log2) - 1);
+        const std::uint64_t frame = word & address, size = std::uint64_t{1} << (page_log2 + (page_log2 - 3) * level);
+        const std::uint64_t attributes = word & ~(address | 3);
         if (level > 0 && (word & 3) == 3) return {attributes == 0 ? Decoded::Kind::link : Decoded::Kind::bad, frame, true, true};
         if ((word & 3) != (level == 0 ? 3 : 1)) return {Decoded::Kind::bad};
         if ((leaf_sizes & size) == 0 || (frame & (size - 1)) != 0) return {Decoded::Kind::bad};
@@ -221,7 +225,7 @@ Layout arm_layout(unsigned levels, unsigned input_bits, std::uint64_t leaf_sizes
         leaf.address = frame;
         return leaf;
     };
-    return {levels, 9, input_bits, decode};
+    return {levels, page_log2 - 3, input_bits, decode, page_log2};
 }
 
 }  // namespace

@@ -28,8 +28,10 @@ struct Layout {
     unsigned index_bits;
     unsigned input_bits;
     std::function<Decoded(std::uint64_t word, unsigned level)> decode;
+    unsigned page_log2 = 12;
 
-    unsigned span_log2(unsigned level) const { return 12 + index_bits * level; }
+    unsigned span_log2(unsigned level) const { return page_log2 + index_bits * level; }
+    std::uint64_t words() const { return std::uint64_t{1} << index_bits; }  // of a table below the root
 };
 
 class CachingWalker {
@@ -99,7 +101,7 @@ private:
 Layout vtd_second_stage_layout(unsigned levels, unsigned input_bits, std::uint64_t leaf_sizes);
 // The first stage of VT-d: user, accessed and, where writing is allowed, dirty must be set from the start.
 Layout vtd_first_stage_layout(unsigned levels, unsigned input_bits, std::uint64_t leaf_sizes);
-// Both stages of VMSAv8-64 with 4 KiB pages: accessed, write-back, inner shareable; the first unprivileged and not global.
+// Both stages of VMSAv8-64 with the smallest of `leaf_sizes` for a granule: accessed, write-back, inner shareable; the first unprivileged and not global.
 Layout arm_stage2_layout(unsigned levels, unsigned input_bits, std::uint64_t leaf_sizes);
 Layout arm_stage1_layout(unsigned levels, unsigned input_bits, std::uint64_t leaf_sizes);
 

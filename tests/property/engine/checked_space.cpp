@@ -42,13 +42,14 @@ bool CheckedSpaceBase::changed_otherwise(Allowed allowed) const {
 void CheckedSpaceBase::forget(const memory::Gather& gathered) {
     std::vector<IovaRange> ranges = gathered.ranges();
     const bool leaf_only = gathered.leaf_only();
+    const std::uint64_t page = std::uint64_t{1} << layout_.page_log2;
     CachingWalker& caches = fault_ == Fault::other_tag ? *other_->walker_ : *walker_;
     if (gathered.everything() && fault_ == Fault::none) return caches.forget_everything();
     switch (fault_) {
         case Fault::nothing_forgotten: return;
         case Fault::last_page_kept:
-            std::erase_if(ranges, [](const IovaRange& range) { return range.last - range.first < 4096; });
-            for (IovaRange& range : ranges) range.last = range.last - 4096;
+            std::erase_if(ranges, [page](const IovaRange& range) { return range.last - range.first < page; });
+            for (IovaRange& range : ranges) range.last = range.last - page;
             break;
         case Fault::first_range_kept:
             if (ranges.size() > 1) ranges.erase(ranges.begin());
@@ -171,7 +172,8 @@ void CheckedSpaceBase::check_now(const Oracle& expected) {
     if (const std::string breach = shape(); !breach.empty()) note(breach);
     if (const std::string stale = walker_->stale(); !stale.empty()) note(stale);
     const std::uint64_t reserve = space().table_frames() - picture.frames;
-    if (reserve > 2 * std::uint64_t{geometry_.levels - 1}) note("frames are held that no table is made of");
+    const std::uint64_t table_frames = std::max<std::uint64_t>(layout_.words() / 512, 1);
+    if (reserve > 2 * std::uint64_t{geometry_.levels - 1} * table_frames) note("frames are held that no table is made of");
 }
 
 int CheckedSpaceBase::request(const std::vector<Change>& changes, Options options) {

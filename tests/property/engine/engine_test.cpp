@@ -3,6 +3,7 @@
 // side; every request is checked from all sides by CheckedSpace.
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cstdlib>
 
 #include "paging/arm_stage1.hpp"
@@ -17,6 +18,7 @@ namespace smmu::paging::test {
 namespace {
 
 constexpr std::uint64_t page = 1 << 12, large = 1 << 21, huge = 1 << 30;
+constexpr std::uint64_t page_16k = 1 << 14, block_16k = 1 << 25, page_64k = 1 << 16, block_64k = 1 << 29;
 constexpr std::uint64_t unlimited = ~std::uint64_t{0};
 
 struct Scene {
@@ -29,6 +31,8 @@ struct Scene {
     memory::Coherency coherency = memory::Coherency::snooped;
     enum class Tables { vtd_second_stage, vtd_first_stage, arm_stage2, arm_stage1 } tables = Tables::vtd_second_stage;
 
+    // Of a table below the root, which is a page long.
+    std::uint64_t table_frames() const { return (std::uint64_t{1} << std::countr_zero(leaf_sizes)) / memory::frame_bytes; }
     bool write_alone() const { return tables == Tables::vtd_second_stage || tables == Tables::arm_stage2; }
 };
 using Tables = Scene::Tables;
@@ -42,8 +46,14 @@ std::unique_ptr<CheckedSpaceBase> make_space(const Scene& scene, memory::Arena& 
     };
     switch (scene.tables) {
         case Tables::vtd_first_stage: return make.operator()<VtdFirstStage>(vtd_first_stage_layout);
-        case Tables::arm_stage2: return make.operator()<ArmStage2>(arm_stage2_layout);
-        case Tables::arm_stage1: return make.operator()<ArmStage1>(arm_stage1_layout);
+        case Tables::arm_stage2:
+            if ((scene.leaf_sizes & page_16k) != 0) return make.operator()<ArmStage2Of16K>(arm_stage2_layout);
+            if ((scene.leaf_sizes & page_64k) != 0) return make.operator()<ArmStage2Of64K>(arm_stage2_layout);
+            return make.operator()<ArmStage2>(arm_stage2_layout);
+        case Tables::arm_stage1:
+            if ((scene.leaf_sizes & page_16k) != 0) return make.operator()<ArmStage1Of16K>(arm_stage1_layout);
+            if ((scene.leaf_sizes & page_64k) != 0) return make.operator()<ArmStage1Of64K>(arm_stage1_layout);
+            return make.operator()<ArmStage1>(arm_stage1_layout);
         case Tables::vtd_second_stage: break;
     }
     return make.operator()<VtdSecondStage>(vtd_second_stage_layout);
@@ -77,7 +87,8 @@ TEST_P(EngineProperty, RandomRequests) {
         // Long enough without a frame that the reserves run out too.
         if (scene.scarce && random() % 16 == 0) {
             give_back();
-            const std::uint64_t free = arena->available(others), left = random() % 2 == 0 ? 0 : random() % 16;
+            const std::uint64_t free = arena->available(others);
+            const std::uint64_t left = random() % 2 == 0 ? 0 : random() % 16 * scene.table_frames();
             taken = *arena->take_many(others, free - std::min(free, left));
         }
         auto& space = *spaces[random() % 2];
@@ -143,6 +154,23 @@ INSTANTIATE_TEST_SUITE_P(
         Scene{"ArmStage1Bits47", 4, 47, page | large | huge, 700, unlimited, false, memory::Coherency::snooped,
               Tables::arm_stage1},
         Scene{"ArmStage1Bits47Scarce", 4, 47, page | large, 64, unlimited, true, memory::Coherency::not_snooped,
+              Tables::arm_stage1},
+        // Tables of several frames: 16 and 2 roots side by side, then 4 and a part of one.
+        Scene{"Arm16KStage2Bits40", 2, 40, page_16k | block_16k, 2400, unlimited, false, memory::Coherency::snooped,
+              Tables::arm_stage2},
+        Scene{"Arm16KStage2Bits48", 3, 48, page_16k | block_16k, 2400, unlimited, false, memory::Coherency::not_snooped,
+              Tables::arm_stage2},
+        Scene{"Arm16KStage2Bits42Scarce", 3, 42, page_16k, 256, unlimited, true, memory::Coherency::snooped,
+              Tables::arm_stage2},
+        Scene{"Arm16KStage1Bits48", 4, 48, page_16k | block_16k, 2400, unlimited, false, memory::Coherency::snooped,
+              Tables::arm_stage1},
+        Scene{"Arm64KStage2Bits44", 2, 44, page_64k | block_64k, 4800, unlimited, false, memory::Coherency::snooped,
+              Tables::arm_stage2},
+        Scene{"Arm64KStage2Bits48Scarce", 3, 48, page_64k, 1024, unlimited, true, memory::Coherency::not_snooped,
+              Tables::arm_stage2},
+        Scene{"Arm64KStage2Bits44Quota", 2, 44, page_64k | block_64k, 4800, 160, false, memory::Coherency::snooped,
+              Tables::arm_stage2},
+        Scene{"Arm64KStage1Bits48", 3, 48, page_64k | block_64k, 4800, unlimited, false, memory::Coherency::snooped,
               Tables::arm_stage1}),
     [](const auto& scene) { return std::string(scene.param.name); });
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/property/engine/request_source.hpp"
 
+#include <bit>
 #include <cstdlib>
 #include <iterator>
 
@@ -13,8 +14,8 @@ std::uint64_t seed_of_run() {
 
 // Sizes by the order of magnitude, but no more pages than a walk over every leaf can afford.
 std::uint64_t RequestSource::pages() {
-    const bool large = (leaf_sizes_ & (1 << 21)) != 0, huge = (leaf_sizes_ & (1 << 30)) != 0;
-    const std::uint64_t most = huge ? 20 : large ? 15 : 11;  // log2
+    constexpr std::uint64_t by_leaf_sizes[] = {11, 15, 20};  // log2
+    const std::uint64_t most = by_leaf_sizes[std::popcount(leaf_sizes_) - 1];
     const std::uint64_t size = std::uint64_t{1} << below(most + 1);
     switch (below(4)) {
         case 0: return size;
@@ -25,9 +26,10 @@ std::uint64_t RequestSource::pages() {
 }
 
 std::uint64_t RequestSource::first_page() {
-    const std::uint64_t end = std::uint64_t{1} << (input_bits_ - 12);
-    const std::uint64_t hot[] = {0, 512, 1024, std::uint64_t{1} << 18, (std::uint64_t{1} << 20) - 512,
-                                 std::uint64_t{1} << 20, end - 512, end - 1};
+    const std::uint64_t end = std::uint64_t{1} << (input_bits_ - page_log2_);
+    const std::uint64_t row = std::uint64_t{1} << (page_log2_ - 3);  // pages of a leaf table
+    const std::uint64_t hot[] = {0, row, 2 * row, std::uint64_t{1} << 18, (std::uint64_t{1} << 20) - row,
+                                 std::uint64_t{1} << 20, end - row, end - 1};
     const std::uint64_t at = hot[below(std::size(hot))];
     switch (below(4)) {
         case 0: return at;
@@ -37,21 +39,22 @@ std::uint64_t RequestSource::first_page() {
 }
 
 IovaRange RequestSource::anywhere() {
-    const std::uint64_t end = std::uint64_t{1} << (input_bits_ - 12);
+    const std::uint64_t end = std::uint64_t{1} << (input_bits_ - page_log2_);
     const std::uint64_t first = first_page();
     const std::uint64_t last = std::min(first + pages() - 1, end - 1);
-    return {Iova{first << 12}, Iova{(last << 12) | 0xFFF}};
+    return pages_from(first, last);
 }
 
 // A part of a mapped piece: whole, from either end, or a hole.
 IovaRange RequestSource::inside(const Oracle& mapped) {
     auto piece = mapped.begin();
     std::advance(piece, static_cast<std::ptrdiff_t>(below(mapped.size())));
-    const std::uint64_t first = piece->range.first.value >> 12, count = (piece->range.last.value >> 12) - first + 1;
+    const std::uint64_t first = piece->range.first.value >> page_log2_;
+    const std::uint64_t count = (piece->range.last.value >> page_log2_) - first + 1;
     std::uint64_t from = 0, to = count - 1;
     if (!once_in(4)) from = once_in(2) ? below(count) : std::min(count - 1, below(4));
     if (!once_in(4)) to = from + (once_in(2) ? below(count - from) : std::min(count - from - 1, below(4)));
-    return {Iova{(first + from) << 12}, Iova{((first + to) << 12) | 0xFFF}};
+    return pages_from(first + from, first + to);
 }
 
 Access RequestSource::access() {
@@ -61,7 +64,7 @@ Access RequestSource::access() {
 
 // Memory as far aligned as the device addresses, or just not.
 Map RequestSource::map(IovaRange range) {
-    const std::uint64_t distance[] = {0, std::uint64_t{5} << 30, std::uint64_t{7} << 21, std::uint64_t{3} << 12};
+    const std::uint64_t distance[] = {0, std::uint64_t{5} << 30, std::uint64_t{7} << 21, std::uint64_t{3} << page_log2_};
     return {range, PhysAddr{(range.first.value + distance[below(std::size(distance))]) & 0x0000'FFFF'FFFF'F000}, access()};
 }
 

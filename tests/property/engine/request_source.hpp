@@ -5,6 +5,8 @@
 
 #include <vector>
 
+#include <bit>
+
 #include "tests/property/engine/checked_space.hpp"
 
 namespace smmu::paging::test {
@@ -16,7 +18,8 @@ class RequestSource {
 public:
     // `write_alone`: the format can say it.
     RequestSource(Random& random, unsigned input_bits, std::uint64_t leaf_sizes, bool write_alone = true)
-        : random_(random), input_bits_(input_bits), leaf_sizes_(leaf_sizes), write_alone_(write_alone) {}
+        : random_(random), input_bits_(input_bits), leaf_sizes_(leaf_sizes),
+          page_log2_(static_cast<unsigned>(std::countr_zero(leaf_sizes))), write_alone_(write_alone) {}
 
     // `mapped`: what is there, so that most requests make sense.
     std::vector<Change> next(const Oracle& mapped);
@@ -27,6 +30,9 @@ private:
     bool once_in(std::uint64_t times) { return below(times) == 0; }
     std::uint64_t pages();
     std::uint64_t first_page();
+    IovaRange pages_from(std::uint64_t first, std::uint64_t last) const {
+        return {Iova{first << page_log2_}, Iova{((last + 1) << page_log2_) - 1}};
+    }
     IovaRange anywhere();
     IovaRange inside(const Oracle& mapped);
     Map map(IovaRange range);
@@ -35,6 +41,7 @@ private:
     Random& random_;
     unsigned input_bits_;
     std::uint64_t leaf_sizes_;
+    unsigned page_log2_;
     bool write_alone_;
 };
 

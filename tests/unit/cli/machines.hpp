@@ -36,7 +36,7 @@ inline report::Device make_device(std::string id, std::string qnx_id, std::strin
     device.origin = "PCI " + device.id;
     device.state = "blocked";
     device.group = group;
-    if (!unit.empty()) device.streams = {{unit, stream, "DMAR+0x30 (all devices of segment 0), PCI " + device.id}};
+    if (!unit.empty()) device.streams = {{unit, "", stream, "DMAR+0x30 (all devices of segment 0), PCI " + device.id}};
     return device;
 }
 

@@ -56,15 +56,23 @@ TEST(DeviceTreeSurvey, EmulatedBoard) {
     ASSERT_EQ(grants.size(), 1u);
     EXPECT_EQ(grants[0].kind, Grant::Kind::doorbell);
     EXPECT_EQ(grants[0].access, Access::write);
-    EXPECT_EQ(grants[0].range, (PhysRange{PhysAddr{0x8090000}, PhysAddr{0x8090fff}}));
+    EXPECT_EQ(grants[0].range, (PhysRange{PhysAddr{0x8090000}, PhysAddr{0x809ffff}}));
     EXPECT_TRUE(device_of(topology, PciAddress{0, 0, 3, 0})->grants.empty());
     EXPECT_TRUE(is_protected(topology, 0x9050000));
     EXPECT_TRUE(is_protected(topology, 0x8000000));     // distributor
     EXPECT_TRUE(is_protected(topology, 0x8080000));     // ITS
-    EXPECT_FALSE(is_protected(topology, 0x8090040));    // its doorbell
-    EXPECT_TRUE(is_protected(topology, 0x8091000));     // behind it
+    EXPECT_TRUE(is_protected(topology, 0x8090040));     // its doorbell: only by way of the grant
     EXPECT_TRUE(is_protected(topology, 0x4010000000));  // configuration space
     EXPECT_TRUE(topology.findings.empty());
+}
+
+// A grant of a doorbell opens what is protected: it must be a doorbell.
+TEST(DeviceTreeSurvey, ADoorbellInMemoryIsNobodys) {
+    Machine machine = machine_of("qemu11-virt-smmuv3.dtb");
+    machine.add({0, 0, 2, 0}).message_interrupts = true;
+    machine.ram = {{PhysAddr{0x8090000}, PhysAddr{0x8090fff}}};
+    const Topology topology = machine.survey("smmu armsmmuv3");
+    EXPECT_TRUE(device_of(topology, PciAddress{0, 0, 2, 0})->grants.empty());
 }
 
 TEST(DeviceTreeSurvey, KindThatNoWordAsksFor) {

@@ -16,6 +16,14 @@ namespace smmu::test {
 using topology::PciAddress;
 using topology::PcieType;
 
+// What a configuration file says.
+inline config::Configuration read(const std::string& text) {
+    const std::vector<std::string> words{"@pasted.smmu"};
+    const auto parsed = config::parse(words, [&](const std::string&) -> Result<std::string> { return text; }, config::Edition::plain);
+    for (const config::ConfigError& error : parsed.errors) ADD_FAILURE() << error.line() << "\nin\n" << text;
+    return parsed.configuration;
+}
+
 // Bytes of a DMAR table, structure by structure.
 class DmarBytes {
 public:
