@@ -9,6 +9,7 @@
 #include "cli/iort_listing.hpp"
 #include "cli/madt_listing.hpp"
 #include "cli/table.hpp"
+#include "cli/tree_listing.hpp"
 #include "firmware/dmar.hpp"
 #include "firmware/mcfg.hpp"
 
@@ -20,10 +21,10 @@ using firmware::ScopeType;
 using report::TableListing;
 
 // Tables that describe IOMMUs of kinds which this build cannot read.
-constexpr std::string_view unread[] = {"IVRS", "RIMT", "VIOT", "dtb"};
+constexpr std::string_view unread[] = {"IVRS", "RIMT", "VIOT"};
 
 // Tables that a machine has once.
-constexpr std::string_view once[] = {"DMAR", "IORT", "APIC"};
+constexpr std::string_view once[] = {"DMAR", "IORT", "APIC", "dtb"};
 
 const char* text_of(ScopeType type) {
     switch (type) {
@@ -52,6 +53,8 @@ public:
             list(firmware::parse_iort(table.bytes), "iort-refused", table.origin, list_iort);
         else if (table.name == "APIC")
             list(firmware::parse_madt(table.bytes), "madt-refused", table.origin, list_madt);
+        else if (table.name == "dtb")
+            list(firmware::parse_device_tree(table.bytes), "dtb-refused", table.origin, list_device_tree);
         else if (std::ranges::find(unread, table.name) != std::end(unread))
             say("table-not-read", table.origin, fmt::format("This build does not read {} tables.", table.name));
     }

@@ -12,8 +12,10 @@ constexpr int schema = 1;
 
 ordered_json json_of(const ListedDevice& device) {
     ordered_json streams = ordered_json::array();
-    for (const ListedStream& stream : device.streams)
+    for (const ListedStream& stream : device.streams) {
         streams.push_back({{"unit", stream.unit}, {"first", stream.first}, {"last", stream.last}});
+        if (stream.mask != 0) streams.back()["mask"] = stream.mask;
+    }
     return {{"id", device.id ? ordered_json(*device.id) : ordered_json()},
             {"path", device.path},
             {"type", device.type},

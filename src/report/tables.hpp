@@ -24,13 +24,14 @@ struct ListedUnit {
 struct ListedStream {
     std::string unit;  // as a service would name it
     std::uint32_t first = 0, last = 0;
+    std::uint32_t mask = 0;  // bits that do not count: it is every stream that has the others
 };
 
 struct ListedDevice {
     std::optional<std::string> id;  // nothing: bus numbers on the way are known to the machine only
     std::string path;               // "0000:00 1c.0 00.0": segment, first bus, hops; "0000:0000-00ff": segment, requester
                                     // ids; or the name ACPI gives
-    std::string type;               // "endpoint", "bridge", "ioapic", "hpet", "namespace", "requesters"
+    std::string type;               // "endpoint", "bridge", "ioapic", "hpet", "namespace", "platform", "function", "requesters", "off"
     std::vector<ListedStream> streams;
     std::string origin;
 };

@@ -2,43 +2,59 @@
 #include "survey/device_tree_doorbells.hpp"
 
 #include <algorithm>
-#include <string>
-
-#include "base/interval_map.hpp"
 
 namespace smmu::survey {
 
 using firmware::DeviceTree;
+using firmware::InterruptController;
 using firmware::MsiController;
 using firmware::MsiKind;
+using topology::Grant;
 using topology::Protected;
 
 namespace {
 
-constexpr std::uint64_t message_frame_bytes = 0x1000;
-// GITS_TRANSLATER is alone in the second frame of an ITS (GIC architecture, IHI 0069, 12.19).
+constexpr std::uint64_t message_frame_bytes = 4096;
+// GITS_TRANSLATER begins the second frame of an ITS and is alone in it (GIC architecture, IHI 0069, 12.19).
 constexpr std::uint64_t its_frame_bytes = 0x10000;
 
-}  // namespace
-
-std::optional<PhysRange> doorbell_frame(const MsiController& controller) {
+// The frame that begins with the doorbell, or holds nothing else that matters.
+std::optional<PhysRange> frame_of(const MsiController& controller) {
     if (controller.kind == MsiKind::other || controller.registers.empty()) return std::nullopt;
-    const PhysRange& registers = controller.registers.front();
     const bool is_its = controller.kind == MsiKind::its;
+    const PhysRange& registers = controller.registers.front();
     const std::uint64_t offset = is_its ? its_frame_bytes : 0;
     if (registers.last - registers.first < offset) return std::nullopt;
     const auto frame = PhysRange::from_length(registers.first + offset, is_its ? its_frame_bytes : message_frame_bytes);
-    return frame && is_aligned(frame->first, 12) && registers.contains(*frame) ? frame : std::nullopt;
+    return frame && registers.contains(*frame) && is_aligned(frame->first, 12) ? frame : std::nullopt;
 }
 
-std::vector<topology::Grant> doorbells_of(const DeviceTree& tree, const std::vector<std::size_t>& controllers) {
-    std::vector<topology::Grant> grants;
-    for (const std::size_t index : controllers) {
-        const MsiController& controller = tree.msi_controllers[index];
-        if (const auto frame = doorbell_frame(controller))
-            grants.push_back({topology::Grant::Kind::doorbell, *frame, Access::write, true, controller.origin});
+bool overlaps(const std::vector<PhysRange>& ranges, const PhysRange& frame) {
+    return std::ranges::any_of(ranges, [&](const PhysRange& range) { return range.overlaps(frame); });
+}
+
+// Nothing but its own controller is there.
+bool is_alone(const DeviceTree& tree, const MsiController& own, const PhysRange& frame) {
+    const auto elsewhere = [&](const auto& controller) { return controller.path == own.path || !overlaps(controller.registers, frame); };
+    const auto beside = [&](const auto& part) { return !overlaps(part.registers, frame); };
+    return std::ranges::all_of(tree.interrupt_controllers, elsewhere) && std::ranges::all_of(tree.msi_controllers, elsewhere) &&
+           std::ranges::all_of(tree.units, beside);
+}
+
+}  // namespace
+
+std::vector<std::optional<Grant>> doorbells_of_controllers(const DeviceTree& tree, const std::vector<PhysRange>& memory,
+                                                           const std::vector<Protected>& protected_memory) {
+    std::vector<std::optional<Grant>> bells(tree.msi_controllers.size());
+    for (std::size_t i = 0; i < std::min(bells.size(), most_tree_doorbells); ++i) {
+        const MsiController& controller = tree.msi_controllers[i];
+        const auto frame = frame_of(controller);
+        if (!frame || overlaps(memory, *frame) || !is_alone(tree, controller, *frame) ||
+            std::ranges::any_of(protected_memory, [&](const Protected& part) { return part.range.overlaps(*frame); }))
+            continue;
+        bells[i] = Grant{Grant::Kind::doorbell, *frame, Access::write, true, controller.origin};
     }
-    return grants;
+    return bells;
 }
 
 std::vector<std::size_t> controllers_of(const firmware::PciHost& host, StreamId id) {
@@ -50,20 +66,14 @@ std::vector<std::size_t> controllers_of(const firmware::PciHost& host, StreamId 
 }
 
 std::vector<Protected> protected_by(const DeviceTree& tree) {
-    IntervalMap<PhysAddr, std::string> controllers;
-    const auto add = [&](const auto& controller, const std::string& what) {
-        for (const PhysRange& range : controller.registers) controllers.assign(range, what + " " + controller.path);
-    };
-    for (const firmware::InterruptController& controller : tree.interrupt_controllers) add(controller, "interrupt controller");
-    for (const MsiController& controller : tree.msi_controllers) add(controller, "controller of message interrupts");
-    for (const MsiController& controller : tree.msi_controllers)
-        if (const auto frame = doorbell_frame(controller)) controllers.erase(*frame);
     std::vector<Protected> found;
-    for (const MsiController& controller : tree.msi_controllers)
-        if (const auto frame = doorbell_frame(controller)) found.push_back({*frame, "doorbell of " + controller.path});
-    for (const auto& piece : controllers) found.push_back({piece.range, piece.value});
+    const auto add = [&](const auto& part, const char* what) {
+        for (const PhysRange& range : part.registers) found.push_back({range, what + part.path});
+    };
+    for (const InterruptController& controller : tree.interrupt_controllers) add(controller, "interrupt controller ");
+    for (const MsiController& controller : tree.msi_controllers) add(controller, "controller of message interrupts ");
     for (const firmware::TreeUnit& unit : tree.units)
-        for (const PhysRange& range : unit.registers) found.push_back({range, "registers of " + unit.path});
+        if (!unit.enabled || unit.registers.size() > 1) add(unit, "registers of ");
     return found;
 }
 

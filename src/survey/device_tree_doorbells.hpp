@@ -11,15 +11,17 @@
 
 namespace smmu::survey {
 
-// The frame that holds the doorbell, at its beginning, and nothing else that matters; nothing when there is none.
-std::optional<PhysRange> doorbell_frame(const firmware::MsiController& controller);
+// No machine has as many; those beyond are nobody's.
+inline constexpr std::size_t most_tree_doorbells = 256;
 
-// The doorbells of some controllers, as grants of the devices that use them.
-std::vector<topology::Grant> doorbells_of(const firmware::DeviceTree& tree, const std::vector<std::size_t>& controllers);
+// The doorbell of each controller of message interrupts. Nothing: it has none that is known, or one that lies in something
+// else that the tree, `memory` or `protected_memory` names, which a grant of it would open.
+std::vector<std::optional<topology::Grant>> doorbells_of_controllers(const firmware::DeviceTree& tree, const std::vector<PhysRange>& memory,
+                                                                     const std::vector<topology::Protected>& protected_memory);
 // The controllers that messages of a function with this requester id go to.
 std::vector<std::size_t> controllers_of(const firmware::PciHost& host, StreamId id);
 
-// Units, on or off, interrupt controllers, and doorbells, each by itself.
+// Interrupt controllers, and units that are off or have more registers than the topology names.
 std::vector<topology::Protected> protected_by(const firmware::DeviceTree& tree);
 
 }  // namespace smmu::survey

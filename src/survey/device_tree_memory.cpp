@@ -8,6 +8,7 @@
 #include "base/interval_map.hpp"
 #include "survey/device_tree_doorbells.hpp"
 #include "survey/draft.hpp"
+#include "survey/requester_ids.hpp"
 
 namespace smmu::survey {
 
@@ -36,26 +37,43 @@ void Draft::set_tree_memory_aside() {
 
 void Draft::add_tree_protected() {
     if (!tree_) return;
+    tree_doorbells_ = doorbells_of_controllers(*tree_, input_.ram, topology_.protected_memory);
     std::ranges::move(protected_by(*tree_), std::back_inserter(topology_.protected_memory));
 }
 
-void Draft::add_tree_doorbells(Device& device, const std::vector<std::size_t>& controllers) {
-    add_doorbells(device, doorbells_of(*tree_, controllers));
-}
-
-// Doorbells of PCI functions, and what iommu-addresses gives to devices.
+// What iommu-addresses gives to devices.
 void Draft::add_tree_memory() {
     if (!tree_) return;
-    for (Device& device : topology_.devices) {
-        const auto* address = std::get_if<PciAddress>(&device.id);
-        const PciHost* host = address != nullptr ? tree_streams_->host_of(*address) : nullptr;
-        if (host == nullptr) continue;
-        tree_devices_[host->path].push_back(device.id);
-        if (device.interrupts_by_message) add_tree_doorbells(device, controllers_of(*host, address->requester_id()));
-    }
+    for (const Device& device : topology_.devices)
+        if (const auto* address = std::get_if<PciAddress>(&device.id))
+            if (const PciHost* host = tree_streams_->host_of(*address)) tree_devices_[host->path].push_back(device.id);
     for (const firmware::ReservedRegion& region : tree_->reserved)
         if (region.enabled)
             for (const firmware::DeviceAddresses& addresses : region.addresses) add_tree_region(region, addresses);
+}
+
+// Of devices that send messages, below whatever id they arrive.
+void Draft::add_tree_doorbells() {
+    if (!tree_) return;
+    for (Device& device : topology_.devices) {
+        if (!device.interrupts_by_message || device.streams.empty()) continue;
+        if (const auto block = tree_blocks_.find(device.id); block != tree_blocks_.end())
+            give_tree_doorbells(device, block->second.msi_controllers);
+        const auto* address = std::get_if<PciAddress>(&device.id);
+        const PciHost* host = address != nullptr ? tree_streams_->host_of(*address) : nullptr;
+        if (host == nullptr) continue;
+        for (const RequesterId& id : requester_ids(input_.pci, *address)) give_tree_doorbells(device, controllers_of(*host, id.id));
+    }
+}
+
+void Draft::give_tree_doorbells(Device& device, const std::vector<std::size_t>& controllers) {
+    for (const std::size_t controller : controllers) {
+        const auto& bell = tree_doorbells_[controller];
+        const bool has_it = std::ranges::any_of(device.grants, [&](const topology::Grant& grant) {
+            return grant.kind == topology::Grant::Kind::doorbell && bell && grant.range == bell->range;
+        });
+        if (bell && !has_it) device.grants.push_back(*bell);
+    }
 }
 
 // Grants of firmware are for memory at its own address.

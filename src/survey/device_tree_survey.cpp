@@ -174,11 +174,13 @@ void Draft::add_tree_master(const TreeMaster& master) {
     const bool opens = std::ranges::any_of(master.streams, [&](const auto& stream) { return tree_streams_->opens_unknown_streams(stream.unit); });
     if (!master.enabled && !opens) return;
     if (!master.registers.empty()) {
-        Device& device = add_tree_block(block_of(tree_device_id(master.registers.front()), master.path, master.compatible, master.origin),
-                                        master.registers, tree_streams_->of_master(master));
+        TreeBlock& block = add_tree_block(
+            block_of(tree_device_id(master.registers.front()), master.path, master.compatible, master.origin), master.registers,
+            tree_streams_->of_master(master));
+        std::ranges::copy(master.msi_controllers, std::back_inserter(block.msi_controllers));
+        Device& device = topology_.devices[block.device];
+        device.interrupts_by_message = !block.msi_controllers.empty();
         tree_devices_[master.path].push_back(device.id);
-        device.interrupts_by_message = !master.msi_controllers.empty();
-        add_tree_doorbells(device, master.msi_controllers);
     } else if (opens) {
         finding("dtb-master-open", Severity::error, master.origin,
                 "A master behind an IPMMU has no registers to name it by: its micro-TLBs would stay open. Describe it with a device line.");
@@ -207,15 +209,14 @@ void Draft::add_tree_host(const PciHost& host) {
 }
 
 // Masters whose first registers are the same are one device; it is contained when all of them are.
-Device& Draft::add_tree_block(Device block, const std::vector<PhysRange>& registers, std::vector<Stream> streams) {
-    const auto [at, is_new] = tree_blocks_.try_emplace(block.id, TreeBlock{topology_.devices.size(), true, {}});
+Draft::TreeBlock& Draft::add_tree_block(Device block, const std::vector<PhysRange>& registers, std::vector<Stream> streams) {
+    const auto [at, is_new] = tree_blocks_.try_emplace(block.id, TreeBlock{topology_.devices.size(), true, {}, {}});
     if (is_new) topology_.devices.push_back(std::move(block));
     TreeBlock& known = at->second;
     known.contained = known.contained && !streams.empty();
     std::ranges::move(streams, std::back_inserter(known.streams));
-    Device& device = topology_.devices[known.device];
-    std::ranges::copy(registers, std::back_inserter(device.registers));
-    return device;
+    std::ranges::copy(registers, std::back_inserter(topology_.devices[known.device].registers));
+    return known;
 }
 
 std::vector<Stream> Draft::tree_streams(const Device& device) const {

@@ -17,15 +17,20 @@ namespace {
 // as units of a kind that is not driven.
 constexpr std::string_view changed_by_makers[] = {"qcom-smmu-500", "qcom-smmu-v2", "nvidia-smmu-500", "marvell-smmu-500", "cavium-smmu-v2"};
 
+bool is_there(const TreeUnit& unit) { return unit.enabled && !unit.registers.empty(); }
+
+}  // namespace
+
 UnitKind kind_of(const TreeUnit& unit) {
     return std::ranges::find(changed_by_makers, unit.family) != std::end(changed_by_makers) ? UnitKind::unsupported : unit.kind;
 }
 
-std::string name_of(const TreeUnit& unit, UnitKind kind) {
+std::string name_of_unit(const TreeUnit& unit) {
+    const UnitKind kind = kind_of(unit);
     return fmt::format("{}@{:x}", kind == UnitKind::unsupported ? unit.family : topology::name(kind), unit.registers.front().first.value);
 }
 
-bool is_there(const TreeUnit& unit) { return unit.enabled && !unit.registers.empty(); }
+namespace {
 
 class Placing {
 public:
@@ -45,10 +50,9 @@ public:
 private:
     void add_unit(std::size_t index) {
         const TreeUnit& unit = tree_.units[index];
-        const UnitKind kind = kind_of(unit);
         found_.places[index] = {UnitId(std::uint32_t(first_ + found_.units.size())), std::nullopt};
-        found_.units.push_back({.kind = kind,
-                                .name = name_of(unit, kind),
+        found_.units.push_back({.kind = kind_of(unit),
+                                .name = name_of_unit(unit),
                                 .registers = unit.registers.front(),
                                 .origin = unit.origin,
                                 .coherent_walks = unit.coherent});
@@ -61,7 +65,7 @@ private:
         if (unit.kind != UnitKind::ipmmu) return;
         const TreeUnit& cache = tree_.units[index];
         found_.places[index] = {place->unit, unit.caches.size()};
-        unit.caches.push_back({name_of(cache, UnitKind::ipmmu), cache.registers.front(), cache.main_number, cache.origin});
+        unit.caches.push_back({name_of_unit(cache), cache.registers.front(), cache.main_number, cache.origin});
     }
 
     const firmware::DeviceTree& tree_;

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "firmware/device_tree.hpp"
@@ -20,6 +21,10 @@ struct DeviceTreeUnits {
     // Of each unit of the tree. Nothing: it is off or out of reach, and nothing contains what goes through it.
     std::vector<std::optional<Place>> places;
 };
+
+// What a unit counts as, and its name; it has registers.
+topology::UnitKind kind_of(const firmware::TreeUnit& unit);
+std::string name_of_unit(const firmware::TreeUnit& unit);  // "smmuv3@9050000", "rockchip@fdca0000"
 
 // `first`: the id of units[0].
 DeviceTreeUnits units_of(const firmware::DeviceTree& tree, UnitId first);

@@ -60,6 +60,7 @@ topology::Topology Draft::take() {
     add_tree_memory();
     add_user_memory();
     add_doorbells();
+    add_tree_doorbells();
     std::ranges::copy(input_.pci.findings, std::back_inserter(topology_.findings));
     withhold_reserved_streams();
     report_unclaimed_devices();

@@ -110,6 +110,12 @@ private:
     void add_startup(topology::Device& device, const config::DeviceEntry& entry);
 
     // device_tree_survey.cpp: what a device tree adds to each of these
+    struct TreeBlock {
+        std::size_t device;  // index, while devices are listed
+        bool contained;
+        std::vector<topology::Stream> streams;
+        std::vector<std::size_t> msi_controllers;
+    };
     void read_device_tree();
     void add_tree_units();
     void report_tree_unit(std::size_t index);
@@ -118,13 +124,13 @@ private:
     void add_tree_devices();
     void add_tree_master(const firmware::TreeMaster& master);
     void add_tree_host(const firmware::PciHost& host);
-    topology::Device& add_tree_block(topology::Device block, const std::vector<PhysRange>& registers,
-                                     std::vector<topology::Stream> streams);
+    TreeBlock& add_tree_block(topology::Device block, const std::vector<PhysRange>& registers, std::vector<topology::Stream> streams);
     std::vector<topology::Stream> tree_streams(const topology::Device& device) const;
     // device_tree_memory.cpp
     void set_tree_memory_aside();
     void add_tree_protected();
-    void add_tree_doorbells(topology::Device& device, const std::vector<std::size_t>& controllers);
+    void add_tree_doorbells();
+    void give_tree_doorbells(topology::Device& device, const std::vector<std::size_t>& controllers);
     void add_tree_memory();
     void add_tree_region(const firmware::ReservedRegion& region, const firmware::DeviceAddresses& addresses);
 
@@ -156,15 +162,11 @@ private:
     firmware::Madt madt_;
     std::optional<ScopeMap> scopes_;
     std::vector<PhysRange> ram_;  // plain memory: without what a device tree sets aside
-    struct TreeBlock {
-        std::size_t device;  // index, while devices are listed
-        bool contained;
-        std::vector<topology::Stream> streams;
-    };
     std::optional<firmware::DeviceTree> tree_;
     std::vector<std::optional<DeviceTreeUnits::Place>> tree_places_;  // of tree_->units[i]
     std::optional<DeviceTreeStreams> tree_streams_;
     std::map<topology::DeviceId, TreeBlock> tree_blocks_;
+    std::vector<std::optional<topology::Grant>> tree_doorbells_;  // of tree_->msi_controllers[i]
     std::map<std::string, std::vector<topology::DeviceId>> tree_devices_;  // by the path of a master or host bridge
     std::vector<std::string> nameless_;  // paths of masters without registers
     std::vector<ClosedRegion> closed_regions_;

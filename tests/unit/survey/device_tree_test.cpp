@@ -61,10 +61,19 @@ TEST(DeviceTreeSurvey, EmulatedBoard) {
     EXPECT_TRUE(is_protected(topology, 0x9050000));
     EXPECT_TRUE(is_protected(topology, 0x8000000));     // distributor
     EXPECT_TRUE(is_protected(topology, 0x8080000));     // ITS
-    EXPECT_TRUE(is_protected(topology, 0x8090040));     // its doorbell: from all that were not given it
+    EXPECT_TRUE(is_protected(topology, 0x8090040));     // its doorbell: only by way of the grant
     EXPECT_TRUE(is_protected(topology, 0x8091000));     // behind it
     EXPECT_TRUE(is_protected(topology, 0x4010000000));  // configuration space
     EXPECT_TRUE(topology.findings.empty());
+}
+
+// A grant of a doorbell opens what is protected: it must be a doorbell.
+TEST(DeviceTreeSurvey, ADoorbellInMemoryIsNobodys) {
+    Machine machine = machine_of("qemu11-virt-smmuv3.dtb");
+    machine.add({0, 0, 2, 0}).message_interrupts = true;
+    machine.ram = {{PhysAddr{0x8090000}, PhysAddr{0x8090fff}}};
+    const Topology topology = machine.survey("smmu armsmmuv3");
+    EXPECT_TRUE(device_of(topology, PciAddress{0, 0, 2, 0})->grants.empty());
 }
 
 TEST(DeviceTreeSurvey, KindThatNoWordAsksFor) {
