@@ -77,6 +77,7 @@ void look_at_units(Machine& machine) {
         }
         if (!look->answers) machine.silent_units.push_back(unit.registers.first);
         if (look->register_bytes != 0) machine.register_windows.push_back({unit.registers.first, look->register_bytes});
+        for (const PhysRange& range : look->also_protected) machine.further_registers.push_back(range);
         if (look->tables) machine.walked_tables.push_back(*look->tables);
     }
 }
@@ -110,7 +111,8 @@ topology::Topology Machine::survey(const config::Configuration& configuration) c
                         .ram = platform->ram(),
                         .table_memory = {},
                         .register_windows = register_windows,
-                        .silent_units = silent_units};
+                        .silent_units = silent_units,
+                        .further_registers = further_registers};
     if (table_memory) input.table_memory.push_back(table_memory->range);
     return survey::survey(input);
 }

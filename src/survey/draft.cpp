@@ -241,6 +241,8 @@ void Draft::add_protected() {
             topology_.protected_memory.push_back({cache.registers, "registers of " + cache.name});
         if (unit.kind == UnitKind::ipmmu) topology_.protected_memory.push_back({rcar_power_control, "power control of the chip"});
     }
+    for (const PhysRange& range : input_.further_registers)
+        if (protected_part(range) == nullptr) topology_.protected_memory.push_back({range, "registers of a unit that nobody described"});
     for (const firmware::ConfigWindow& window : mcfg_.windows)
         topology_.protected_memory.push_back(
             {window.range(),

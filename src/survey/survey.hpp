@@ -40,6 +40,7 @@ struct Input {
     std::vector<PhysRange> table_memory;  // where the service keeps tables and queues
     std::vector<RegisterWindow> register_windows;
     std::vector<PhysAddr> silent_units;  // register bases at which nothing answers
+    std::vector<PhysRange> further_registers = {};  // of units, that nobody described
 };
 
 topology::Topology survey(const Input& input);

@@ -5,9 +5,18 @@
 #include <vector>
 
 #include "base/clock.hpp"
+#include "topology/topology.hpp"
 #include "units/unit.hpp"
 
 namespace smmu::units {
+
+// A unit that says the rest of itself.
+inline topology::Unit described(PhysRange registers, unsigned host_address_bits) {
+    topology::Unit unit;
+    unit.registers = registers;
+    unit.host_address_bits = host_address_bits;
+    return unit;
+}
 
 class Time final : public Clock {
 public:

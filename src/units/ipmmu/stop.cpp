@@ -19,11 +19,13 @@ bool IpmmuUnit::refuse_everything() noexcept {
     if (!main().answers() || refusing_.context == 0) return false;
     const unsigned context = refusing_.context;
     const PhysAddr table = refusing_.table.address();
+    if (!main().is_any_enabled()) (void)main().choose_format(main().format());
     if (!main().is_as_written(context, table)) {
         refusing_.was_flushed = false;
         main().enable_unconfirmed(context, table);
     }
-    bool confirmed = refusing_.was_flushed && main().is_as_written(context, table);
+    const bool is_format = main().walks_stage2() == (main().format() == TableFormat::stage2);
+    bool confirmed = refusing_.was_flushed && is_format && main().is_as_written(context, table);
     for (CacheUnit& cache : hardware_.caches) {
         if (!hardware_.has_power(cache)) continue;
         confirmed = cache.prepare() && confirmed;

@@ -152,7 +152,7 @@ class PlantedBug : public ::testing::TestWithParam<Bug> {};
 
 TEST_P(PlantedBug, IsFound) {
     Trial run(first_seed(), GetParam());
-    for (int i = 0; i < 600 && run.breach().empty(); ++i) run.step();
+    for (int i = 0; i < 6000 && run.breach().empty(); ++i) run.step();
     EXPECT_NE(run.breach(), "");
 }
 
