@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 namespace smmu {
 
@@ -18,5 +19,14 @@ constexpr Access& operator|=(Access& a, Access b) { return a = a | b; }
 constexpr bool permits(Access have, Access wanted) { return (have & wanted) == wanted; }
 
 inline constexpr Access read_write = Access::read | Access::write;
+
+// "rw": the permissions, as configuration and documents write them.
+inline std::string letters(Access access) {
+    std::string text;
+    if (permits(access, Access::read)) text += 'r';
+    if (permits(access, Access::write)) text += 'w';
+    if (permits(access, Access::execute)) text += 'x';
+    return text;
+}
 
 }  // namespace smmu

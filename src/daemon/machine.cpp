@@ -98,8 +98,14 @@ void survey_with_units(Machine& machine, const config::Configuration& configurat
 
 }  // namespace
 
+std::vector<survey::Table> Machine::tables_to_survey() const {
+    std::vector<survey::Table> views;
+    for (const platform::RawTable& table : tables) views.push_back({table.name, table.bytes});
+    return views;
+}
+
 topology::Topology Machine::survey(const config::Configuration& configuration) const {
-    survey::Input input{.tables = {},
+    survey::Input input{.tables = tables_to_survey(),
                         .pci = pci,
                         .configuration = configuration,
                         .ram = platform->ram(),
@@ -108,7 +114,6 @@ topology::Topology Machine::survey(const config::Configuration& configuration) c
                         .silent_units = silent_units,
                         .further_registers = further_registers};
     if (table_memory) input.table_memory.push_back(table_memory->range);
-    for (const platform::RawTable& table : tables) input.tables.push_back({table.name, table.bytes});
     return survey::survey(input);
 }
 
@@ -122,6 +127,8 @@ std::vector<platform::EcamWindow> Machine::config_windows() const {
         for (const firmware::ConfigWindow& window : mcfg->windows)
             windows.push_back({window.base.value, window.segment, window.first_bus, window.last_bus});
     }
+    for (const firmware::ConfigWindow& window : survey::config_windows_of_device_tree(tables_to_survey()))
+        windows.push_back({window.base.value, window.segment, window.first_bus, window.last_bus});
     return windows;
 }
 

@@ -33,6 +33,7 @@ struct Machine {
     topology::Topology topology;
     std::unique_ptr<memory::Arena> arena;
 
+    std::vector<survey::Table> tables_to_survey() const;  // views of `tables`
     // The machine as this configuration wants it; nothing is read anew.
     topology::Topology survey(const config::Configuration& configuration) const;
     // Reads PCI's functions again, as they are now, and sets their access control.

@@ -10,6 +10,7 @@
 
 #include "base/range.hpp"
 #include "config/configuration.hpp"
+#include "firmware/mcfg.hpp"
 #include "topology/pci_tree.hpp"
 #include "topology/topology.hpp"
 
@@ -43,5 +44,8 @@ struct Input {
 };
 
 topology::Topology survey(const Input& input);
+
+// Where a device tree says that configuration space is: of the tree that a survey of these tables reads.
+std::vector<firmware::ConfigWindow> config_windows_of_device_tree(const std::vector<Table>& tables);
 
 }  // namespace smmu::survey

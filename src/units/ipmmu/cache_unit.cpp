@@ -47,8 +47,10 @@ void CacheUnit::untie(unsigned slot) noexcept {
     ties_[slot].reset();
 }
 
-void CacheUnit::begin_anew() {
+void CacheUnit::begin_anew(bool has_power) {
     joined_ = 0;
+    for (unsigned context = 1; has_power && context < places().contexts(); ++context)
+        if (is_enabled(context)) joined_ |= 1u << context;
     ties_.assign(ties_.size(), std::nullopt);
 }
 

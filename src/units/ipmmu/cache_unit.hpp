@@ -48,8 +48,9 @@ public:
     // The context that it was tied to; nothing: it does not exist, or was not tied yet.
     std::optional<unsigned> tied(unsigned slot) const { return ties_[slot]; }
 
-    // What the registers hold is anybody's guess: nothing is joined or tied before it is written again.
-    void begin_anew();
+    // What micro-TLBs are tied to is anybody's guess before it is written again. Contexts that are enabled here, by whomever, are
+    // to be flushed here.
+    void begin_anew(bool has_power);
 
     // What the unit says now.
     struct Slot {

@@ -2,22 +2,13 @@
 // Open: from a description of a main unit and its cache units to a unit that containment can use.
 #pragma once
 
-#include <optional>
-#include <vector>
-
 #include "platform/platform.hpp"
 #include "topology/topology.hpp"
+#include "units/first_look.hpp"
 #include "units/unit.hpp"
 
 namespace smmu::units::ipmmu {
 
-// What can be told without an arena; reads only.
-struct FirstLook {
-    bool answers = false;
-    std::uint64_t register_bytes = 0;
-    std::optional<PhysAddr> tables;        // of the first context that is enabled now
-    std::vector<PhysRange> also_protected;  // registers of every cache unit of the chip, described or not, and of its power
-};
 // EINVAL: the description is for another chip than this; ENOTSUP: the chip is not known.
 Result<FirstLook> look(platform::Platform& platform, const topology::Unit& unit);
 

@@ -166,7 +166,7 @@ Result<TakeOver> IpmmuUnit::take_over(std::span<const Assignment> assignments) {
     if (result.found == Found::off && !was_taken_over_) found_stage2_ = main().walks_stage2();
     SMMU_CHECK(choose_refusing_context(result.found));
     if (result.found != Found::own) caches_.begin_anew();
-    for (CacheUnit& cache : hardware_.caches) cache.begin_anew();
+    for (CacheUnit& cache : hardware_.caches) cache.begin_anew(hardware_.has_power(cache));
     known_.clear();
     muted_.clear();
     for (const auto& [stream, space] : wanted) known_.insert(stream);

@@ -23,6 +23,8 @@ hw::Bits<EventQueueBase> EventQueue::base() const {
 Result<void> EventQueue::start() noexcept {
     const hw::Registers& registers = hardware_.registers();
     SMMU_CHECK(hardware_.disable(Control::event_queue, ControlDone::event_queue));
+    // What the processor wrote there last leaves its cache now: later it would overwrite what the unit records.
+    memory::publish(hardware_.features().coherency, ring_, memory::frame_bytes << ring_order);
     registers.write(base());
     registers.write(EventTail::position(0));
     registers.write(EventHead::position(0));

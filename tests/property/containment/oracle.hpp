@@ -41,6 +41,8 @@ struct Oracle {
     std::vector<OracleGroup> groups;
     std::vector<unsigned> group_of;  // by device
     std::vector<unsigned> unit_granule{16, 64};
+    unsigned least_granule = 16;  // of an object without devices
+    std::vector<bool> write_implies_read{false, false};  // by unit
     std::set<std::uint64_t> protected_bytes;
     std::map<unsigned, OracleObject> objects;
     std::map<unsigned, unsigned> claimed;  // device -> object
@@ -112,8 +114,13 @@ struct Oracle {
 
     Bytes expected(unsigned group, unsigned unit) const {
         const OracleGroup& g = groups[group];
-        if (g.attached) return *reach(group, unit, objects.at(*g.attached));
-        return always(group, unit_granule[unit]);
+        const Bytes granted = g.attached ? *reach(group, unit, objects.at(*g.attached)) : always(group, unit_granule[unit]);
+        return write_implies_read[unit] ? widened(granted) : granted;
+    }
+    static Bytes widened(Bytes bytes) {
+        for (Cell& cell : bytes)
+            if ((cell.access & 2) != 0) cell.access |= 1;
+        return bytes;
     }
 
     bool opens_protected(const OracleObject& object) const {
@@ -143,7 +150,7 @@ struct Oracle {
         for (const unsigned member : groups[group_of[device]].devices)
             any = any || claimed.contains(member);
         if (!any) groups[group_of[device]].attached.reset();
-        if (object.devices.empty()) object.granule = 16;
+        if (object.devices.empty()) object.granule = least_granule;
     }
     void destroy(unsigned id) {
         const auto devices = objects.at(id).devices;

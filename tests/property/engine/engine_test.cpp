@@ -3,6 +3,7 @@
 // side; every request is checked from all sides by CheckedSpace.
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cstdlib>
 
 #include "paging/arm_stage1.hpp"
@@ -31,6 +32,8 @@ struct Scene {
     enum class Tables { vtd_second_stage, vtd_first_stage, arm_stage2, arm_stage1, arm_stage1_non_secure };
     Tables tables = Tables::vtd_second_stage;
 
+    // Of a table below the root, which is a page long.
+    std::uint64_t table_frames() const { return (std::uint64_t{1} << std::countr_zero(leaf_sizes)) / memory::frame_bytes; }
     bool write_alone() const { return tables == Tables::vtd_second_stage || tables == Tables::arm_stage2; }
 };
 using Tables = Scene::Tables;
@@ -86,7 +89,8 @@ TEST_P(EngineProperty, RandomRequests) {
         // Long enough without a frame that the reserves run out too.
         if (scene.scarce && random() % 16 == 0) {
             give_back();
-            const std::uint64_t free = arena->available(others), left = random() % 2 == 0 ? 0 : random() % 16;
+            const std::uint64_t free = arena->available(others);
+            const std::uint64_t left = random() % 2 == 0 ? 0 : random() % 16 * scene.table_frames();
             taken = *arena->take_many(others, free - std::min(free, left));
         }
         auto& space = *spaces[random() % 2];
@@ -164,7 +168,7 @@ INSTANTIATE_TEST_SUITE_P(
               Tables::arm_stage1},
         Scene{"Arm64KStage2Bits44", 2, 44, page_64k | block_64k, 4800, unlimited, false, memory::Coherency::snooped,
               Tables::arm_stage2},
-        Scene{"Arm64KStage2Bits48Scarce", 3, 48, page_64k, 1600, unlimited, true, memory::Coherency::not_snooped,
+        Scene{"Arm64KStage2Bits48Scarce", 3, 48, page_64k, 1024, unlimited, true, memory::Coherency::not_snooped,
               Tables::arm_stage2},
         Scene{"Arm64KStage2Bits44Quota", 2, 44, page_64k | block_64k, 4800, 160, false, memory::Coherency::snooped,
               Tables::arm_stage2},

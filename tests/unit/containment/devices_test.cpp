@@ -241,6 +241,23 @@ TEST_F(Devices, ACoarserUnitJudgesExistingGrantsAnew) {
     EXPECT_EQ(may(unit0, 8, 0x31000), "-") << "the granule is as it was";
 }
 
+// Behind a unit of 64 KiB granules a page alone cannot be opened: what else its granule would open, or lead to, decides.
+TEST_F(Devices, ACoarseUnitRefusesAPageWhoseGranuleMustNotOpen) {
+    EXPECT_EQ(add(a, o, coarse), 0);
+    const auto crooked = text(service->change_grants(a, o, translated(0x11000, page, 0x92000)));
+    EXPECT_NE(crooked.find("differ within a granule of 65536 bytes; align them alike"), std::string::npos) << crooked;
+    EXPECT_EQ(grant(a, o, translated(0x11000, page, 0x92000)), EINVAL);
+    EXPECT_EQ(grant(a, o, 0x53000, page), EPERM) << "table memory is in the same 64 KiB";
+    auto by_fd = translated(0x30000, page, 0x90000);
+    by_fd.memory = std::make_shared<FakeMemory>(machine, std::vector{phys(0x90000, page)});
+    EXPECT_EQ(grant(a, o, by_fd), EINVAL) << "the rest of the granule is somebody else's memory";
+    for (const std::uint64_t address : {0x11000u, 0x30000u, 0x53000u}) EXPECT_EQ(may(unit1, 1, address), "-");
+
+    EXPECT_EQ(grant(a, o, translated(0x11000, page, 0xa1000)), 0);
+    EXPECT_EQ(may(unit1, 1, 0x10000), "rw") << "the granule is open as a whole";
+    EXPECT_EQ(service->objects()[0].exposed_by_rounding, 64 * KiB - page);
+}
+
 TEST_F(Devices, LackOfTablesWhileAddingChangesNothing) {
     EXPECT_EQ(grant(a, o, 0x10000, page), 0);
     const int spaces = machine.spaces;

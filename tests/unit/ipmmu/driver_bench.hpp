@@ -11,6 +11,7 @@
 #include "platform/platform.hpp"
 #include "tests/models/rcar/bench.hpp"
 #include "units/ipmmu/open.hpp"
+#include "tests/unit/driving.hpp"
 
 namespace smmu::units::ipmmu::test {
 
@@ -23,21 +24,6 @@ constexpr PhysRange table_range{{0x44000000}, {0x447fffff}};
 
 // The machine whose walker hears of cache cleans (memory::write_back is this program's own).
 inline model::rcar::RcarMachine* cleaned_machine = nullptr;
-
-class Time final : public Clock {
-public:
-    Instant now() noexcept override { return Instant(time_ += Nanoseconds(100)); }
-    void pause(Nanoseconds length) noexcept override { time_ += length; }
-
-private:
-    Nanoseconds time_{};
-};
-
-class Collected final : public RefusalSink {
-public:
-    void refused(const Refusal& refusal) noexcept override { all.push_back(refusal); }
-    std::vector<Refusal> all;
-};
 
 // What lies between the driver and the model.
 struct Line {
@@ -105,15 +91,6 @@ private:
     Line& line_;
 };
 
-inline Result<void> apply(AddressSpace& space, const Change& change) {
-    const Change changes[] = {change};
-    SMMU_TRY(Plan plan, space.prepare(changes));
-    Budget budget;
-    for (;;) {
-        SMMU_TRY(const Progress progress, space.commit(plan, budget));
-        if (progress == Progress::done) return {};
-    }
-}
 inline Result<void> grant(AddressSpace& space, std::uint64_t iova, std::uint64_t memory, Access access = read_write) {
     return apply(space, paging::Map{{{iova}, {iova + page - 1}}, {memory}, access});
 }

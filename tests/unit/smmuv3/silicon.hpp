@@ -1,37 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
-// An SMMUv3 in software, written from the numbers of IHI 0070: registers with their guards, both queues, and stage-2 walks
-// of a two-level table. It has no caches (emulated hardware has); it complains about what the manual forbids, and misbehaves
-// on request.
+// An SMMUv3 in software, written from the numbers of IHI 0070: registers with their guards, both queues, caches that forget
+// only what they are told to, walks of either stage in every granule. It complains about what the manual forbids, and
+// misbehaves on request.
 #pragma once
 
-#include <cstdint>
-#include <cstring>
 #include <functional>
 #include <map>
 #include <memory>
-#include <string>
-#include <vector>
 
 #include "hw/mmio.hpp"
+#include "silicon_caches.hpp"
 
 namespace silicon {
 
-inline constexpr std::uint64_t memory_base = 0x4800'0000, memory_bytes = 4 << 20;
+inline constexpr std::uint64_t memory_base = 0x4800'0000, memory_bytes = 8 << 20;
 
 class Unit {
 public:
+    // With table memory of its own.
     Unit() : storage_(memory_bytes + 4096) {
         const auto start = reinterpret_cast<std::uintptr_t>(storage_.data());
-        memory = storage_.data() + (4096 - start % 4096) % 4096;
+        memory = {storage_.data() + (4096 - start % 4096) % 4096, memory_base, memory_bytes};
     }
+    explicit Unit(const Memory& seen) : memory(seen) {}
+    Unit(const Unit&) = delete;
+    Unit& operator=(const Unit&) = delete;
 
     std::uint64_t read(std::uint64_t offset) {
         if (gone) return ~std::uint64_t{0};
         switch (offset) {
-            case 0x00: return 0x0d44'1019;  // S2P COHACC ASID16 VMID16 two-level, terminate only
-            case 0x04: return 0x0273'0010;
-            case 0x0c: return has_ranges ? 0x1404 : 0x1004;
-            case 0x14: return 0x74;
+            case 0x00: return facts.idr0;
+            case 0x04: return facts.idr1;
+            case 0x0c: return facts.idr3;
+            case 0x14: return facts.idr5;
+            case 0x18: return facts.iidr;
             case 0x24: return acknowledged();
             case 0x54: return value(0x50);
             case 0x9c: return command_head_ | command_error_ << 24;
@@ -53,69 +55,59 @@ public:
         } else {
             registers_[offset] = written;
         }
+        check_errata(offset);
         if (offset == 0x98 || offset == 0x64 || offset == 0x20) run_commands();
         if (after_write) after_write();
     }
 
     bool is_on() const { return (acknowledged() & 1) != 0; }
+    bool is_hung() const { return commands_are_silent; }
     bool aborts() const { return (value(0x44) >> 20 & 1) != 0; }
 
-    // A read of a device; where it arrives. Nothing: refused, and recorded as the entry says.
+    // An access of a device; where it arrives. `refused`: it does not, and is recorded as the entry says.
     static constexpr std::uint64_t refused = ~std::uint64_t{0};
-    std::uint64_t dma(std::uint32_t stream, std::uint64_t address) {
+    std::uint64_t dma(std::uint32_t stream, std::uint64_t address, bool write = false) {
         if (!is_on()) return aborts() ? refused : address;
-        const std::uint64_t shape = value(0x88), pointer = word((value(0x80) & 0xf'ffff'ffff'ffc0) + 8 * (stream >> 8));
-        if ((shape >> 16 & 3) != 1 || stream >> (shape & 0x3f) != 0 || (pointer & 31) != 9) return record(2, stream, 0);
-        const std::uint64_t entry = (pointer & ~std::uint64_t{0x3f} & 0xf'ffff'ffff'ffff) + 64 * (stream & 0xff);
-        if (word(entry) != 0xd) return record(4, stream, 0);
-        const std::uint64_t middle = word(entry + 16);
-        std::uint64_t table = word(entry + 24);
-        unsigned shift = 12 + 9 * (static_cast<unsigned>(middle >> 38 & 3) + 1);  // S2SL0: 1 is level 1, 2 is level 0
-        for (;; shift -= 9) {
-            const std::uint64_t index = shift == 12 + 9 * ((middle >> 38 & 3) + 1) ? address >> shift : address >> shift & 511;
-            const std::uint64_t found = word(table + 8 * index);
-            if ((found & 1) == 0) return (middle >> 58 & 1) != 0 ? record(0x10, stream, address) : refused;
-            if (shift == 12 || (found & 3) == 1)
-                return (found & 0xffff'ffff'f000 & ~((std::uint64_t{1} << shift) - 1)) | (address & ((std::uint64_t{1} << shift) - 1));
-            table = found & 0xffff'ffff'f000;
-        }
+        const std::uint64_t pointer = pointer_of(stream);
+        const std::uint64_t shape = value(0x88);
+        if ((shape >> 16 & 3) != 1 || stream >> (shape & 0x3f) != 0 || (pointer & 31) != 9) return record(bad_stream, stream);
+        const Words& entry = entry_of(stream, pointer);
+        if (!Tables::is_valid(entry)) return record(bad_entry, stream);
+        const bool first = Tables::is_stage1(entry);
+        const auto regime = first ? tables_.stage1(descriptor_of(stream, entry)) : tables_.stage2(entry);
+        if (!regime) return record(first ? bad_descriptor : bad_entry, stream);
+        if (address >> regime->input_bits != 0) return refuse(no_translation, stream, *regime, address, write);
+        const auto reach = translate(*regime, address);
+        if (!reach) return refuse(reach.error(), stream, *regime, address, write);
+        if (!(write ? reach->write : reach->read)) return refuse(no_permission, stream, *regime, address, write);
+        return reach->physical;
     }
-    std::uint64_t record(std::uint64_t type, std::uint32_t stream, std::uint64_t address) {
-        const std::uint64_t base = value(0xa0), log2 = base & 31;
-        const auto head = static_cast<std::uint32_t>(value(0x100ac)) & 0xfffff;
-        if ((acknowledged() & 4) == 0) return refused;
-        if ((event_tail_ ^ head) == 1u << log2) {
-            overflow_ = (value(0x100ac) >> 31 & 1) == 0;  // differs from what was acknowledged
-            return refused;
-        }
-        const std::uint64_t at = (base & 0xf'ffff'ffff'ffe0) + 32 * (event_tail_ & ((1u << log2) - 1));
-        set_word(at, type | std::uint64_t{stream} << 32);
-        set_word(at + 8, std::uint64_t{2} << 40 | std::uint64_t{1} << 39 | std::uint64_t{1} << 35);
-        set_word(at + 16, address);
-        set_word(at + 24, address & ~std::uint64_t{0xfff});
-        event_tail_ = (event_tail_ + 1) & ((2u << log2) - 1);
-        return refused;
+    // A record without an address, or of an access.
+    std::uint64_t record(unsigned type, std::uint32_t stream) { return put({type | std::uint64_t{stream} << 32, 0, 0, 0}); }
+    std::uint64_t refuse(unsigned type, std::uint32_t stream, const Regime& regime, std::uint64_t address, bool write) {
+        if (!regime.records) return refused;
+        const bool second = regime.stage == 2;
+        return put({type | std::uint64_t{stream} << 32,
+                    std::uint64_t{2} << 40 | std::uint64_t{second} << 39 | std::uint64_t{!write} << 35, address,
+                    second ? address & ~std::uint64_t{0xfff} : 0});
     }
 
-    std::uint64_t word(std::uint64_t address) const {
-        std::uint64_t found = 0;
-        if (address >= memory_base && address - memory_base <= memory_bytes - 8) std::memcpy(&found, memory + (address - memory_base), 8);
-        return found;
-    }
-    void set_word(std::uint64_t address, std::uint64_t written) { std::memcpy(memory + (address - memory_base), &written, 8); }
     void raise(std::uint32_t errors) { registers_[0x60] = value(0x60) ^ errors; }
     void preset(std::uint64_t offset, std::uint64_t written) { registers_[offset] = written; }
+    std::uint64_t word(std::uint64_t address) const { return memory.word(address); }
+
+    Facts facts;
 
     // Misbehaviour.
-    bool gone = false, bypass_is_stuck = false, commands_are_silent = false, has_ranges = true;
+    bool gone = false, bypass_is_stuck = false, commands_are_silent = false;
     std::uint32_t never_acknowledged = 0;  // bits of CR0 that stay as they are
     int illegal = 0;                       // so many of the next commands are refused
 
     std::vector<std::pair<std::uint64_t, std::uint64_t>> writes;
-    std::vector<std::pair<std::uint64_t, std::uint64_t>> commands;
+    std::vector<Command> commands;
     std::vector<std::string> complaints;
     std::function<void()> after_write;
-    std::byte* memory = nullptr;
+    Memory memory;
 
 private:
     std::uint64_t value(std::uint64_t offset) const {
@@ -134,6 +126,58 @@ private:
                                (offset == 0x44 && (value(0x44) >> 31 & 1) != 0);
         if (forbidden) complaints.push_back("register " + std::to_string(offset) + " written while it is in use");
     }
+
+    static constexpr std::uint32_t mmu_600 = 0x483, mmu_700 = 0x487, mmu_l1 = 0x48a, mmu_s3 = 0x498;
+    // Arm 3878312, 3995052 and those of MMU-700: broadcast TLB maintenance does harm unless it is ignored (CR2.PTM).
+    void check_errata(std::uint64_t offset) {
+        const bool listens = (facts.idr0 >> 5 & 1) != 0 && (value(0x2c) >> 2 & 1) == 0;
+        const bool concerned = facts.is_part(mmu_700) || facts.is_part(mmu_l1) || facts.is_part(mmu_s3);
+        if (offset == 0x20 && is_on() && listens && concerned) complaints.push_back("turned on without PTM");
+    }
+    // Arm 1076982: a CMD_SYNC that signals by an event. Arm 2812531: 64 commands and no CMD_SYNC among them.
+    bool hangs_on(const Command& command) const {
+        const bool is_sync = (command.first & 0xff) == 0x46;
+        if (facts.is_part(mmu_600) && facts.is_before(0, 3) && is_sync && (command.first >> 12 & 3) == 2) return true;
+        return facts.is_part(mmu_700) && facts.is_before(1, 1) && !is_sync && waiting_.size() >= 63;
+    }
+
+    // By way of the caches, which keep what they see.
+    std::uint64_t pointer_of(std::uint32_t stream) {
+        const std::uint64_t at = (value(0x80) & 0xf'ffff'ffff'ffc0) + 8 * (stream >> 8);
+        return caches_.pointers.try_emplace(stream >> 8, memory.word(at)).first->second;
+    }
+    const Words& entry_of(std::uint32_t stream, std::uint64_t pointer) {
+        const std::uint64_t at = (pointer & 0xf'ffff'ffff'ffc0) + 64 * (stream & 0xff);
+        return caches_.entries.try_emplace(stream, tables_.words(at)).first->second;
+    }
+    const Words& descriptor_of(std::uint32_t stream, const Words& entry) {
+        return caches_.descriptors.try_emplace(stream, tables_.words(Tables::descriptor_of(entry))).first->second;
+    }
+    std::expected<Reach, unsigned> translate(const Regime& regime, std::uint64_t address) {
+        if (const auto cached = caches_.translation(regime, address)) return *cached;
+        const auto [table, level] = caches_.table(regime, address);
+        auto reach = tables_.walk(regime, table, level, address, [&](unsigned below, std::uint64_t found) {
+            caches_.remember_table(regime, address, below, found);
+        });
+        if (!reach) return reach;
+        caches_.remember(regime, address, *reach);
+        reach->physical += address & ((std::uint64_t{1} << reach->size_log2) - 1);
+        return reach;
+    }
+
+    std::uint64_t put(const std::array<std::uint64_t, 4>& event) {
+        const std::uint64_t base = value(0xa0), log2 = base & 31;
+        const auto head = static_cast<std::uint32_t>(value(0x100ac)) & 0xfffff;
+        if ((acknowledged() & 4) == 0) return refused;
+        if ((event_tail_ ^ head) == 1u << log2) {
+            overflow_ = (value(0x100ac) >> 31 & 1) == 0;  // differs from what was acknowledged
+            return refused;
+        }
+        const std::uint64_t at = (base & 0xf'ffff'ffff'ffe0) + 32 * (event_tail_ & ((1u << log2) - 1));
+        for (std::size_t i = 0; i < event.size(); ++i) memory.set_word(at + 8 * i, event[i]);
+        event_tail_ = (event_tail_ + 1) & ((2u << log2) - 1);
+        return refused;
+    }
     void run_commands() {
         stuck_ = acknowledged();
         const std::uint64_t base = value(0x90), log2 = base & 31;
@@ -142,14 +186,23 @@ private:
         command_error_ = 0;
         while (command_head_ != (value(0x98) & 0xfffff)) {
             const std::uint64_t at = (base & 0xf'ffff'ffff'ffe0) + 16 * (command_head_ & ((1u << log2) - 1));
-            if (illegal > 0 && (word(at) & 0xff) != 0x46) {
+            const Command command{memory.word(at), memory.word(at + 8)};
+            const bool is_sync = (command.first & 0xff) == 0x46;
+            if (illegal > 0 && !is_sync) {
                 --illegal;
                 command_error_ = 1;
                 raise(1);
                 return;
             }
-            commands.push_back({word(at), word(at + 8)});
+            commands.push_back(command);
             command_head_ = (command_head_ + 1) & ((2u << log2) - 1);
+            if (hangs_on(command)) commands_are_silent = true;
+            if (commands_are_silent) return;
+            if (!is_sync) {
+                waiting_.push_back(command);
+                continue;
+            }
+            for (const Command& each : std::exchange(waiting_, {})) caches_.carry_out(each);
         }
     }
 
@@ -157,6 +210,9 @@ private:
     std::map<std::uint64_t, std::uint64_t> registers_{{0x44, 0x1000}};
     std::uint32_t stuck_ = 0, command_head_ = 0, command_error_ = 0, event_tail_ = 0;
     bool overflow_ = false;
+    Tables tables_{memory, facts, complaints};
+    Caches caches_{facts, complaints};
+    std::vector<Command> waiting_;  // for a CMD_SYNC
 };
 
 // The driver's way to it.

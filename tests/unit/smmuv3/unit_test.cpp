@@ -1,97 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The driver on a unit that checks its guards and misbehaves: what every failure leaves is closed.
-#include <gtest/gtest.h>
-
-#include "silicon.hpp"
+#include "bench.hpp"
 #include "units/smmuv3/command.hpp"
-#include "units/smmuv3/unit.hpp"
 
 namespace smmu::units::smmuv3 {
 namespace {
-
-using silicon::Unit;
-
-constexpr std::uint32_t nic = 0x18, disk = 0x20, stranger = 0x28, remote = 0x200;
-constexpr std::uint64_t page = 0x1000;
-
-class Time final : public Clock {
-public:
-    Instant now() noexcept override { return Instant(time_ += Nanoseconds(100)); }
-    void pause(Nanoseconds length) noexcept override { time_ += length; }
-
-private:
-    Nanoseconds time_{};
-};
-
-class Collected final : public RefusalSink {
-public:
-    void refused(const Refusal& refusal) noexcept override { all.push_back(refusal); }
-    std::vector<Refusal> all;
-};
-
-Result<void> apply(AddressSpace& space, const Change& change) {
-    const Change changes[] = {change};
-    SMMU_TRY(Plan plan, space.prepare(changes));
-    Budget budget;
-    for (;;) {
-        SMMU_TRY(const Progress progress, space.commit(plan, budget));
-        if (progress == Progress::done) return {};
-    }
-}
-Result<void> map(AddressSpace& space, std::uint64_t iova, std::uint64_t memory, std::uint64_t length) {
-    return apply(space, paging::Map{{{iova}, {iova + length - 1}}, {memory}, read_write});
-}
-
-// A unit found off; the nic is in a space with one page at 0x5000, the disk is known and blocked.
-class SmmuV3 : public testing::Test {
-protected:
-    SmmuV3() {
-        const memory::TableMemory memory{{{silicon::memory_base}, {silicon::memory_base + silicon::memory_bytes - 1}},
-                                         {unit.memory, silicon::memory_bytes}};
-        arena = *memory::Arena::open(memory, {1, 2, 3});
-    }
-    ~SmmuV3() override {
-        for (const std::string& complaint : unit.complaints) ADD_FAILURE() << complaint;
-        driver.reset();
-        static auto& kept = *new std::vector<std::unique_ptr<AddressSpace>>;  // hardware may be walking it
-        kept.push_back(std::move(space));
-    }
-    void open() {
-        auto mmio = std::make_unique<silicon::Forwarding>(unit);
-        const auto features = Features::read(hw::Registers(*mmio), "unit");
-        ASSERT_TRUE(features) << features.error().text;
-        auto made = SmmuV3Unit::create(std::move(mmio), *features, "unit", *arena, account, clock, 48);
-        ASSERT_TRUE(made) << made.error().text;
-        driver = std::move(*made);
-        space = *driver->create_space(account);
-        ASSERT_TRUE(map(*space, 0x5000, 0x7000'5000, page));
-    }
-    Result<TakeOver> take_over() {
-        const Assignment assignments[] = {{StreamId{nic}, space.get()}, {StreamId{disk}, nullptr}};
-        return driver->take_over(assignments);
-    }
-    void contain() {
-        open();
-        const auto taken = take_over();
-        ASSERT_TRUE(taken) << taken.error().text;
-    }
-    bool refuses(std::uint32_t stream, std::uint64_t address) { return unit.dma(stream, address) == Unit::refused; }
-    std::size_t position(std::uint64_t offset, std::uint64_t bits, bool set) const {
-        for (std::size_t i = 0; i < unit.writes.size(); ++i)
-            if (unit.writes[i].first == offset && ((unit.writes[i].second & bits) != 0) == set) return i;
-        return unit.writes.size();
-    }
-    bool was_forgotten(std::uint64_t opcode) const {
-        return std::ranges::any_of(unit.commands, [&](const auto& command) { return (command.first & 0xff) == opcode; });
-    }
-
-    Unit unit;
-    Time clock;
-    memory::Account account;
-    std::unique_ptr<memory::Arena> arena;
-    std::unique_ptr<SmmuV3Unit> driver;
-    std::unique_ptr<AddressSpace> space;
-};
 
 TEST_F(SmmuV3, ContainsWhatItIsGiven) {
     contain();
@@ -216,7 +129,7 @@ TEST_F(SmmuV3, BoardGoneEndsQuickly) {
 // Hardware reads an entry word by word: whatever it sees in between leads to nothing, never to another's memory.
 TEST_F(SmmuV3, AStreamMovesByWayOfNothing) {
     contain();
-    auto second = *driver->create_space(account);
+    auto second = *driver->create_space(*account);
     ASSERT_TRUE(map(*second, 0x5000, 0x7100'5000, page));
     unit.after_write = [&] {
         const std::uint64_t at = unit.dma(nic, 0x5000);
