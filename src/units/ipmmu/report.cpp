@@ -52,7 +52,7 @@ UnitReport IpmmuUnit::report() const {
             add_context<ContextControl, TableControl, RootLow, RootHigh, FaultStatus>(report.registers, main(), context);
     for (const CacheUnit& cache : hardware_.caches) {
         std::uint64_t real = 0;
-        for (unsigned slot = 0; slot < cache.slots(); ++slot) real += cache.tied(slot) ? 1 : 0;
+        for (unsigned slot = 0; slot < cache.slots(); ++slot) real += cache.tied(slot) ? 1u : 0u;
         report.registers.emplace_back(fmt::format("micro-TLBs of {}", cache.name()), real);
     }
     return report;

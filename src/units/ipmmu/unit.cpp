@@ -26,7 +26,7 @@ Capabilities capabilities_of(TableFormat format, unsigned host_bits) {
             .write_implies_read = format == TableFormat::stage1,
             .execute_permission = false,
             .register_memory = true,
-            .drains = true,
+            .drains = false,  // nothing public says so
             .interrupt_remapping = false,
             .never_grantable = std::nullopt};
 }
@@ -155,7 +155,7 @@ Result<void> IpmmuUnit::retire(std::unique_ptr<AddressSpace> space) noexcept {
 unsigned IpmmuUnit::ties_of(unsigned context) const {
     unsigned count = 0;
     for (const CacheUnit& cache : hardware_.caches)
-        for (unsigned slot = 0; slot < cache.slots(); ++slot) count += cache.tied(slot) == context ? 1 : 0;
+        for (unsigned slot = 0; slot < cache.slots(); ++slot) count += cache.tied(slot) == context ? 1u : 0u;
     return count;
 }
 

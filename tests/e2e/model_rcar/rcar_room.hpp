@@ -50,7 +50,8 @@ protected:
         service_.emplace(std::move(*started));
     }
     void TearDown() override {
-        if (board_) EXPECT_THAT(contents(board_->directory() + "/model.log"), testing::Not(testing::HasSubstr("COMPLAINT")));
+        ASSERT_TRUE(board_);
+        EXPECT_THAT(contents(board_->directory() + "/model.log"), testing::Not(testing::HasSubstr("COMPLAINT")));
     }
 
     BoardProcess& board() { return *board_; }

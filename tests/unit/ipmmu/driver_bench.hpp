@@ -212,7 +212,9 @@ protected:
                     else
                         EXPECT_FALSE(closed.contains(port)) << port << " is opened by write " << line.writes;
                 }
-            if (goes_on) EXPECT_TRUE(reaches(0, memory_a)) << "refused at write " << line.writes;
+            if (goes_on) {
+                EXPECT_TRUE(reaches(0, memory_a)) << "refused at write " << line.writes;
+            }
         };
     }
     void stop_watching() { line.after_write = nullptr; }
