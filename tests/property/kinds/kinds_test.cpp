@@ -153,7 +153,7 @@ private:
         for (const unsigned access : {1u, 2u}) {
             const auto at = hardware_[unit]->access(stream, address, access == 2);
             ++accesses;
-            refusals += at ? 0 : 1;
+            if (!at) ++refusals;
             if (!at) continue;
             if (*at % cell_bytes != byte || (found.access != 0 && found.physical != *at / cell_bytes))
                 breach("an access arrives in the midst of something else");
