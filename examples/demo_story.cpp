@@ -22,7 +22,7 @@ using namespace demo;
 constexpr unsigned char victim_byte = 0xa5;
 constexpr unsigned char device_byte = 0x11;
 constexpr std::uint64_t granule = 4096;
-constexpr std::uint64_t stray_bytes = 16;
+constexpr std::uint32_t stray_bytes = 16;
 constexpr Patience end_patience{10'000};
 
 void title(int number, const std::string& text) {
@@ -46,7 +46,7 @@ Result<Victim> make_victim(Stage& stage) {
 
 // The device itself, with no driver's help: it writes what it holds to `address`.
 Result<void> wild_write(Stage& stage, std::uint64_t address) {
-    if (edu_write_memory(stage.machine(), &stage.edu(), address, stray_bytes) != 0) {
+    if (engine_write_memory(stage.machine(), &stage.engine(), address, stray_bytes) != 0) {
         return fail(errno, "the device did not finish its copy");
     }
     return {};
@@ -54,8 +54,8 @@ Result<void> wild_write(Stage& stage, std::uint64_t address) {
 
 Result<void> without_service(Stage& stage, const Victim& victim) {
     title(1, "Without smmuman: the control");
-    machine_bus_master(stage.machine(), &stage.edu(), true);
-    if (edu_read_memory(stage.machine(), &stage.edu(), victim.physical + granule, stray_bytes) !=
+    machine_bus_master(stage.machine(), &stage.engine(), true);
+    if (engine_read_memory(stage.machine(), &stage.engine(), victim.physical + granule, stray_bytes) !=
         0) {
         return fail(errno, "the device did not finish its copy");
     }
@@ -73,8 +73,11 @@ Result<void> with_service(Stage& stage) {
     SMMU_TRY(const Patience took, stage.start_service());
     fmt::print("       ready {} ms after its start\n", took.count());
     SMMU_TRY(const std::string units, stage.run("smmuctl", {"units"}));
-    SMMU_CHECK(claim(units.find(stage.unit().table) != std::string::npos,
-                     fmt::format("the unit was learned from the board's own {} table", stage.unit().table)));
+    const bool has_tree = stage.is_model() || stage.board_name().ends_with("-dt");
+    const std::string_view origin = has_tree ? "dtb /" : stage.unit().described;
+    const std::string firmware = has_tree ? "device tree" : fmt::format("{} table", origin);
+    SMMU_CHECK(claim(units.find(origin) != std::string::npos,
+                     fmt::format("the unit was learned from the board's own {}", firmware)));
     SMMU_CHECK(stage.device_shown("blocked"));
     return stage.start_monitor();
 }
@@ -95,7 +98,7 @@ Result<std::uint64_t> driver_works(Stage& stage) {
 // A witness beside the service: what the emulator prints, or the index of the unit's own queue of records.
 Result<void> hardware_agrees(Stage& stage, std::uint64_t address, std::uint32_t recorded_before) {
     if (stage.unit().recorded != nullptr)
-        return claim(stage.unit().recorded(stage.machine()) != recorded_before, "the unit itself wrote a record of it");
+        return claim(stage.unit().recorded(stage.machine()) != recorded_before, stage.unit().witness);
     const std::string printed = stage.machine_log();
     const auto at = printed.find("iova=" + hex(address));
     const auto begin = at == std::string::npos ? at : printed.rfind('\n', at) + 1;
@@ -131,8 +134,7 @@ Result<void> stray_is_refused(Stage& stage, const Victim& victim, std::uint64_t 
 Result<void> other_grants(Stage& stage) {
     title(5, "Grants of another kind");
     SMMU_CHECK(stage.order("detach"));
-    const std::string place =
-        fmt::format("{:x}:{:x}.{:x}", stage.edu().bus, stage.edu().dev, stage.edu().func);
+    const std::string place = stage.unit().engine;
     SMMU_TRY(const std::string guest, stage.run("guest_memory", {place}));
     SMMU_CHECK(claim(true, "a guest's device: " + guest));
     SMMU_TRY(const std::string by_descriptor, stage.run("fd_driver", {place}));
@@ -158,17 +160,19 @@ Result<void> driver_dies(Stage& stage, const Victim& victim, std::uint64_t buffe
     stage.driver->kill(SIGKILL);
     stage.driver->wait_end(end_patience);
     SMMU_CHECK(stage.device_shown("blocked"));
-    SMMU_CHECK(claim(!machine_is_bus_master(stage.machine(), &stage.edu()),
-                     "the service took the device off the bus"));
-    machine_bus_master(stage.machine(), &stage.edu(), true);  // as the next driver would
+    if (stage.engine().is_pci) {
+        SMMU_CHECK(claim(!machine_is_bus_master(stage.machine(), &stage.engine()),
+                         "the service took the device off the bus"));
+        machine_bus_master(stage.machine(), &stage.engine(), true);  // as the next driver would
+    }
     // One after the other: hardware keeps one record of a device until it is read.
     SMMU_CHECK(wild_write(stage, buffer));
     SMMU_CHECK(claim(stage.all(buffer, granule, victim_byte),
-                     "on the bus again it does not reach its former buffer"));
-    SMMU_CHECK(stage.reported(buffer, {"owner nobody", "cause not-attached"}));
+                     "told to do DMA it does not reach its former buffer"));
+    SMMU_CHECK(stage.reported_while_blocked(buffer));
     SMMU_CHECK(wild_write(stage, victim.physical));
     SMMU_CHECK(claim(victim.intact(stage), "nor the victim"));
-    return stage.reported(victim.physical, {"owner nobody", "cause not-attached"});
+    return stage.reported_while_blocked(victim.physical);
 }
 
 Result<void> service_dies(Stage& stage, const Victim& victim) {
@@ -220,6 +224,10 @@ Result<void> orderly_end(Stage& stage) {
     SMMU_CHECK(claim(stage.driver->wait_end(end_patience) == 0, "the driver ended in order"));
     stage.service->kill(SIGTERM);
     SMMU_CHECK(claim(stage.service->wait_end(end_patience) == 0, "the service ended in order"));
+    if (stage.is_model()) {
+        SMMU_CHECK(claim(stage.machine_log().find("COMPLAINT") == std::string::npos,
+                         "the model complains of no rule of the hardware that the service broke"));
+    }
     return stage.client().shut_down();
 }
 
@@ -255,11 +263,19 @@ int main(int count, char** words) {
     const std::string programs =
         std::filesystem::read_symlink("/proc/self/exe").parent_path().string();
     const char* sabotaged = std::getenv("BREAK");
-    fmt::print("The board is {}, run by QEMU with its model of the IOMMU.\n", words[1]);
+    const demo::UnitKind* unit = demo::unit_kind(words[1]);
+    if (unit == nullptr) {
+        fmt::print("demo: FAILED: no story is known for the board {}\n", words[1]);
+        return 1;
+    }
 
     Result<void> told;
     {
-        Stage stage(programs, directory, words[1]);
+        Stage stage(programs, directory, words[1], *unit);
+        if (stage.is_model())
+            fmt::print("The board is {}: a model of ours, no emulator and no hardware.\n", words[1]);
+        else
+            fmt::print("The board is {}, run by QEMU with its model of the IOMMU.\n", words[1]);
         told = tell(stage, sabotaged != nullptr && *sabotaged != '\0' && *sabotaged != '0');
     }
     if (!told) {

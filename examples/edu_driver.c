@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A driver for the `edu` device whose DMA is contained: it owns the device, grants it one buffer,
- * and nothing else is reachable. It takes orders on standard input, one a line, so that it can be
+/* A driver for a DMA engine (QEMU's `edu`, or that of a model) whose DMA is contained: it owns the
+ * device, grants it one buffer, and nothing else is reachable. It takes orders on standard input, one a line, so that it can be
  * watched step by step:
  *
  *   attach           own the device and let it do DMA (also after the service was restarted)
@@ -16,16 +16,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "edu.h"
+#include "dma_engine.h"
+#include "own_device.h"
 #include "smmu.h"
 
 static struct machine* machine;
-static struct machine_device edu;
+static struct machine_device engine;
 static struct machine_buffer buffer;
 static struct smmu_object* object;
 
 static int detach(void) {
-    machine_bus_master(machine, &edu, false);
+    machine_bus_master(machine, &engine, false);
     smmu_obj_destroy(object); /* blocks the device and forgets every grant */
     object = NULL;
     smmu_fini();
@@ -37,8 +38,8 @@ static int attach(void) {
     if (smmu_init(0) == -1) return -1;
     object = smmu_obj_create(SOCF_NONE);
     if (object == NULL) return -1;
-    if (smmu_device_add_pci(object, edu.bus, edu.dev, edu.func) == -1) return -1;
-    machine_bus_master(machine, &edu, true); /* only now: the device reaches nothing yet */
+    if (own_device(object, &engine) == -1) return -1;
+    machine_bus_master(machine, &engine, true); /* only now: the device reaches nothing yet */
     return 0;
 }
 
@@ -54,8 +55,8 @@ static int copy(void) {
     ++number;
     for (int i = 0; i < bytes; ++i) buffer.memory[i] = (unsigned char)(number + 7 * i);
     memset(buffer.memory + further_on, 0, bytes);
-    if (edu_read_memory(machine, &edu, buffer.physical, bytes) == -1) return -1;
-    if (edu_write_memory(machine, &edu, buffer.physical + further_on, bytes) == -1) return -1;
+    if (engine_read_memory(machine, &engine, buffer.physical, bytes) == -1) return -1;
+    if (engine_write_memory(machine, &engine, buffer.physical + further_on, bytes) == -1) return -1;
     errno = EIO; /* in case the bytes did not arrive */
     return memcmp(buffer.memory, buffer.memory + further_on, bytes) == 0 ? 0 : -1;
 }
@@ -66,20 +67,16 @@ static int obey(const char* order, const char* argument) {
     if (strcmp(order, "grant") == 0) return grant(SMF_READ | SMF_WRITE, number);
     if (strcmp(order, "remove") == 0) return grant(SMF_NONE, number);
     if (strcmp(order, "copy") == 0) return copy();
-    if (strcmp(order, "stray") == 0) return edu_write_memory(machine, &edu, number, 16);
+    if (strcmp(order, "stray") == 0) return engine_write_memory(machine, &engine, number, 16);
     if (strcmp(order, "detach") == 0) return detach();
     errno = EINVAL;
     return -1;
 }
 
 int main(int count, char** words) {
-    unsigned bus = 0, dev = 3, func = 0;
-    if (count > 1 && sscanf(words[1], "%x:%x.%x", &bus, &dev, &func) != 3) {
-        fprintf(stderr, "usage: edu_driver [BUS:DEV.FUNC]\n");
-        return 2;
-    }
+    const char* place = count > 1 ? words[1] : "0:3.0";
     machine = machine_open();
-    if (machine == NULL || machine_find(machine, bus, dev, func, &edu) == -1 ||
+    if (machine == NULL || machine_find(machine, place, &engine) == -1 ||
         machine_take_memory(machine, 64 * 1024, &buffer) == -1) {
         perror("edu_driver: no board, device or memory");
         return 1;

@@ -7,9 +7,12 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cinttypes>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -78,6 +81,26 @@ void write_config16(machine& machine, const machine_device& device, std::uint32_
     machine.board->write(config_at(machine, device, offset), 2, value);
 }
 
+std::uint64_t first_memory_window(machine& machine, const machine_device& function) {
+    const std::uint32_t low = read_config(machine, function, first_window);
+    const bool is_wide = (low & 6) == 4;
+    const std::uint64_t high = is_wide ? read_config(machine, function, first_window + 4) : 0;
+    return high << 32 | (low & ~0xfu);
+}
+
+// What the text says, whether or not there is such a device.
+std::optional<machine_device> device_at(const char* place) {
+    machine_device device{};
+    int end = 0;
+    if (std::sscanf(place, "mem:%" SCNx64 "%n", &device.registers, &end) == 1 && place[end] == '\0')
+        return device;
+    device.is_pci = true;
+    if (std::sscanf(place, "%x:%x.%x%n", &device.bus, &device.dev, &device.func, &end) == 3 &&
+        place[end] == '\0' && device.bus < 256 && device.dev < 32 && device.func < 8)
+        return device;
+    return std::nullopt;
+}
+
 // Where physical address `address` lies in the RAM file; the whole of `length` must be one range.
 bool offset_in_ram(const machine& machine, std::uint64_t address, std::uint64_t length,
                    std::uint64_t& offset) {
@@ -126,31 +149,33 @@ void machine_close(machine* machine) {
     delete machine;
 }
 
-int machine_find(machine* machine, unsigned bus, unsigned dev, unsigned func,
-                 machine_device* found) {
-    machine_device device{bus, dev, func, 0};
-    if (read_config(*machine, device, 0) == 0xffffffff) {
+int machine_find(machine* machine, const char* place, machine_device* found) {
+    const auto device = device_at(place);
+    if (!device) {
+        errno = EINVAL;
+        return -1;
+    }
+    *found = *device;
+    const std::uint32_t identity = device->is_pci
+                                       ? read_config(*machine, *device, 0)
+                                       : machine_read32(machine, device->registers);
+    if (identity == 0xffffffff) {
         errno = ENODEV;
         return -1;
     }
-    const std::uint32_t low = read_config(*machine, device, first_window);
-    device.registers = low & ~0xfu;
-    if ((low & 6) == 4) {
-        const std::uint64_t high = read_config(*machine, device, first_window + 4);
-        device.registers |= high << 32;
-    }
-    *found = device;
+    if (device->is_pci) found->registers = first_memory_window(*machine, *device);
     return 0;
 }
 
 void machine_bus_master(machine* machine, const machine_device* device, bool on) {
+    if (!device->is_pci) return;
     std::uint32_t command = read_config(*machine, *device, command_register) & 0xffff;
     command = on ? command | memory_space | bus_master : command & ~bus_master;
     write_config16(*machine, *device, command_register, static_cast<std::uint16_t>(command));
 }
 
 bool machine_is_bus_master(machine* machine, const machine_device* device) {
-    return (read_config(*machine, *device, command_register) & bus_master) != 0;
+    return !device->is_pci || (read_config(*machine, *device, command_register) & bus_master) != 0;
 }
 
 std::uint32_t machine_read32(machine* machine, std::uint64_t address) {

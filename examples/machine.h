@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The machine as the examples see it: a PCI function's registers, and memory that devices can
- * reach.
+/* The machine as the examples see it: registers of devices, and memory that these can reach.
  *
  * On real hardware a driver gets these from its operating system (VFIO or UIO, hugepages). Here
  * they come from an emulated board, so that the examples run anywhere and touch nothing of the
@@ -18,10 +17,11 @@ extern "C" {
 
 struct machine;
 
-/* A PCI function: where it is, and its first memory window (BAR 0). */
+/* A device: a PCI function, or a block of registers at an address of its own. */
 struct machine_device {
-    unsigned bus, dev, func;
-    uint64_t registers; /* physical address */
+    bool is_pci;
+    unsigned bus, dev, func; /* of a function */
+    uint64_t registers;      /* physical address: a function's first memory window (BAR 0), or the block */
 };
 
 /* Memory of the board, whole 1 MiB pieces: no two processes get the same ones. */
@@ -38,10 +38,10 @@ struct machine_buffer {
 struct machine* machine_open(void);
 void machine_close(struct machine* machine);
 
-/* Finds a PCI function and its registers. -1 with errno: ENODEV when nothing answers. */
-int machine_find(struct machine* machine, unsigned bus, unsigned dev, unsigned func,
-                 struct machine_device* found);
-/* Lets the function see its registers accessed and start DMA by itself, or not. */
+/* Finds a device by its place: "0:3.0" is a PCI function (bus, device and function, hexadecimal),
+ * "mem:ff000000" a block of registers. -1 with errno: EINVAL for any other text, ENODEV when nothing answers. */
+int machine_find(struct machine* machine, const char* place, struct machine_device* found);
+/* Lets a PCI function see its registers accessed and start DMA by itself, or not. A block always does. */
 void machine_bus_master(struct machine* machine, const struct machine_device* device, bool on);
 bool machine_is_bus_master(struct machine* machine, const struct machine_device* device);
 

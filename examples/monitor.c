@@ -20,8 +20,11 @@ static void print(const struct smmu_event* event) {
         snprintf(device, sizeof device, "mem:0x%" PRIx64, (uint64_t)event->device.mmio.phys);
     if (event->owner_pid != 0)
         snprintf(owner, sizeof owner, "pid %u object %u", event->owner_pid, event->owner_object);
+    const char* access = (event->access & SMF_WRITE) != 0  ? "write"
+                         : (event->access & SMF_READ) != 0 ? "read"
+                                                           : "access"; /* some hardware does not say */
     printf("refused: %s %s 0x%" PRIx64 " owner %s cause %s (%" PRIu64 "x, unit %s)%s\n", device,
-           (event->access & SMF_WRITE) != 0 ? "write" : "read", (uint64_t)event->address, owner,
+           access, (uint64_t)event->address, owner,
            smmu_cause_name(event->cause), (uint64_t)event->count, event->unit,
            (event->flags & SSF_DROPPED_FAULTS) != 0 ? " [some were lost before this one]" : "");
 }

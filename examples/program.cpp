@@ -17,7 +17,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr Patience pause{2};
 
-bool contains_all(const std::string& line, std::initializer_list<std::string> parts) {
+bool contains_all(const std::string& line, const std::vector<std::string>& parts) {
     for (const auto& part : parts) {
         if (line.find(part) == std::string::npos) return false;
     }
@@ -62,7 +62,7 @@ Program::~Program() {
     if (input_ >= 0) close(input_);
 }
 
-std::string Program::wait_line(std::initializer_list<std::string> parts, Patience patience) {
+std::string Program::wait_line(const std::vector<std::string>& parts, Patience patience) {
     const auto deadline = Clock::now() + patience;
     for (;;) {
         const bool last_look = !running();

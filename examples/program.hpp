@@ -7,7 +7,6 @@
 
 #include <chrono>
 #include <cstddef>
-#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -24,7 +23,7 @@ public:
     Program& operator=(const Program&) = delete;
 
     // The next line that contains all of `parts`; empty when none came in time.
-    std::string wait_line(std::initializer_list<std::string> parts, Patience patience);
+    std::string wait_line(const std::vector<std::string>& parts, Patience patience);
     // Sends a line to its standard input.
     void tell(const std::string& line);
     bool running();

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <string_view>
 #include <thread>
 
 namespace demo {
@@ -16,6 +17,18 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr Patience start_patience{20'000};
 constexpr Patience answer_patience{10'000};
+
+constexpr std::string_view model_prefix = "model-";
+
+std::string folder_of_boards() {
+    const char* folder = std::getenv("SMMU_BOARDS");
+    return folder != nullptr ? folder : ".";
+}
+
+// "model-WHAT" names the description WHAT.
+std::string described(const std::string& name) {
+    return name.starts_with(model_prefix) ? name.substr(model_prefix.size()) : name;
+}
 
 }  // namespace
 
@@ -29,10 +42,17 @@ Result<void> claim(bool holds, const std::string& what) {
     return {};
 }
 
-Stage::Stage(std::string programs, std::string directory, std::string board_name)
+std::string device_name(const machine_device& device) {
+    if (!device.is_pci) return "mem:" + hex(device.registers);
+    return fmt::format("0000:{:02x}:{:02x}.{:x}", device.bus, device.dev, device.func);
+}
+
+Stage::Stage(std::string programs, std::string directory, std::string board, const UnitKind& unit)
     : programs_(std::move(programs)),
       directory_(std::move(directory)),
-      board_name_(std::move(board_name)) {
+      name_(std::move(board)),
+      board_name_(described(name_)),
+      unit_(unit) {
     setenv("SMMUMAN_SOCKET", (directory_ + "/smmuman.sock").c_str(), 1);
     setenv("SMMU_BOARD_DIR", directory_.c_str(), 1);
     setenv("SMMU_BOARD", board_name_.c_str(), 1);
@@ -43,10 +63,16 @@ Stage::~Stage() {
     machine_close(machine_);
 }
 
+// A model has a program of its own, named by the first word: "model-rcar-h3" is of smmu-model-rcar.
+std::vector<std::string> Stage::board_words() const {
+    if (!is_model()) return {program("smmu-board"), "--lifetime-fd", "0", name_};
+    const std::string model = board_name_.substr(0, board_name_.find('-'));
+    return {program("smmu-model-" + model), "--lifetime-fd", "0",
+            fmt::format("{}/{}.json", folder_of_boards(), board_name_)};
+}
+
 Result<void> Stage::start_board() {
-    board = std::make_unique<Program>(
-        std::vector<std::string>{program("smmu-board"), "--lifetime-fd", "0", board_name_},
-        log("board"));
+    board = std::make_unique<Program>(board_words(), log("board"));
     if (board->wait_line({"ready "}, start_patience).empty()) {
         return fail(ENXIO, "the board did not start: " + read_file(board->log()));
     }
@@ -61,23 +87,28 @@ Result<void> Stage::start_board() {
     }
     machine_ = machine_open();
     if (machine_ == nullptr) return fail(errno, "the board does not let a second client in");
-    for (unsigned dev = 0; dev < 32; ++dev) {
-        if (machine_find(machine_, 0, dev, 0, &edu_) == 0 && machine_is_edu(machine_, &edu_)) {
-            device_name_ = fmt::format("0000:00:{:02x}.0", dev);
-            device_place_ = fmt::format("0:{:x}.0", dev);
-            return {};
-        }
+    if (machine_find(machine_, unit_.engine, &engine_) != 0 || !is_dma_engine(machine_, &engine_))
+        return fail(ENODEV, fmt::format("this board has no DMA engine at {}", unit_.engine));
+    device_name_ = demo::device_name(engine_);
+    return {};
+}
+
+std::vector<std::string> Stage::service_words() const {
+    std::vector<std::string> words{program("smmuman")};
+    for (std::string_view rest = unit_.words; !rest.empty();) {
+        std::string_view word = rest.substr(0, rest.find(' '));
+        rest.remove_prefix(std::min(rest.size(), word.size() + 1));
+        const bool is_file = word.starts_with('@');
+        if (is_file) word.remove_prefix(1);
+        words.push_back(is_file ? fmt::format("@{}/{}", folder_of_boards(), word) : std::string(word));
     }
-    return fail(ENODEV, "this board has no edu device on bus 0");
+    words.insert(words.end(), {"platform", "board", board_name_, "socket", std::getenv("SMMUMAN_SOCKET"), "foreground"});
+    return words;
 }
 
 Result<Patience> Stage::start_service() {
     const auto begin = Clock::now();
-    service = std::make_unique<Program>(
-        std::vector<std::string>{program("smmuman"), "smmu", unit().word, "platform", "board",
-                                 board_name_, "socket", std::getenv("SMMUMAN_SOCKET"),
-                                 "foreground"},
-        log(fmt::format("smmuman-{}", ++runs_)));
+    service = std::make_unique<Program>(service_words(), log(fmt::format("smmuman-{}", ++runs_)));
     const std::string line = service->wait_line({"contained ", " units"}, start_patience);
     const auto took = std::chrono::duration_cast<Patience>(Clock::now() - begin);
     unsigned contained = 0, all = 0;
@@ -91,7 +122,7 @@ Result<Patience> Stage::start_service() {
 
 Result<std::uint64_t> Stage::start_driver() {
     driver =
-        std::make_unique<Program>(std::vector<std::string>{program("edu_driver"), device_place_},
+        std::make_unique<Program>(std::vector<std::string>{program("edu_driver"), unit_.engine},
                                   log(fmt::format("edu_driver-{}", ++runs_)));
     const std::string line = driver->wait_line({"buffer"}, answer_patience);
     unsigned long long buffer = 0;
@@ -119,19 +150,21 @@ Result<void> Stage::order(const std::string& words) {
 }
 
 Result<void> Stage::reported(std::uint64_t address, std::initializer_list<std::string> words) {
-    const auto deadline = Clock::now() + answer_patience;
-    std::string line;
-    do {
-        line = monitor->wait_line({"refused", device_name_, " write ", hex(address) + " "},
-                                  std::chrono::duration_cast<Patience>(deadline - Clock::now()));
-    } while (!line.empty() &&
-             !std::all_of(words.begin(), words.end(), [&](const std::string& word) {
-                 return line.find(word) != std::string::npos;
-             }));
-    if (line.empty()) {
-        return fail(EIO, fmt::format("the monitor did not report the refused write to {} as {}",
-                                     hex(address), fmt::join(words, ", ")));
-    }
+    std::vector<std::string> all{device_name_, write_word(), hex(address) + " "};
+    all.insert(all.end(), words);
+    return reported(std::move(all));
+}
+
+Result<void> Stage::reported_while_blocked(std::uint64_t address) {
+    return reported({unit_.tells_blocked ? device_name_ : "unknown device", write_word(),
+                     hex(address) + " ", "owner nobody", "cause not-attached"});
+}
+
+Result<void> Stage::reported(std::vector<std::string> words) {
+    words.insert(words.begin(), "refused");
+    const std::string line = monitor->wait_line(words, answer_patience);
+    if (line.empty())
+        return fail(EIO, fmt::format("the monitor did not report: {}", fmt::join(words, ", ")));
     return claim(true, "monitor: " + line);
 }
 

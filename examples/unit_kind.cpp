@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "unit_kind.hpp"
 
+#include <algorithm>
+
 #include "machine.h"
 
 namespace demo {
@@ -27,13 +29,42 @@ std::uint32_t recorded_by_smmuv3(machine* board) {
     return machine_read32(board, 0x9050000 + 0x100a8);
 }
 
-constexpr UnitKind vtd{"vtd", "DMAR", open_vtd, nullptr};
-constexpr UnitKind smmuv3{"armsmmuv3", "IORT", open_smmuv3, recorded_by_smmuv3};
+// sCR0.CLIENTPD: all that devices do passes.
+void open_smmuv2(machine* board) {
+    constexpr std::uint64_t unit = 0xfd800000;
+    constexpr std::uint32_t everything_passes = 1;
+    machine_write32(board, unit, machine_read32(board, unit) | everything_passes);
+}
+
+std::uint32_t aborted_in_mmu500_engine(machine* board) {
+    return machine_read32(board, 0xff000000 + 0xb0);
+}
+
+// IMUCTR of the engine's micro-TLB, number 32 of the cache unit ds1: off.
+void open_ipmmu(machine* board) {
+    machine_write32(board, 0xe7740000 + 0x600, 0);
+}
+
+std::uint32_t refused_in_rcar_master(machine* board) {
+    return machine_read32(board, 0xee100000 + 0x2c);
+}
+
+constexpr UnitKind kinds[] = {
+    {"q35-vtd", "smmu vtd", "DMAR", "0:3.0", open_vtd, nullptr, "", true, true},
+    {"virt-smmuv3", "smmu armsmmuv3", "IORT", "0:3.0", open_smmuv3, recorded_by_smmuv3,
+     "the unit itself wrote a record of it", true, true},
+    {"model-mmu500", "smmu armsmmu", "", "mem:ff000000", open_smmuv2, aborted_in_mmu500_engine,
+     "the device itself was told that its access was aborted", true, true},
+    {"model-rcar-h3", "@../rcar-h3.smmu", "", "mem:ee100000", open_ipmmu, refused_in_rcar_master,
+     "the device itself was told that its access was refused", false, false},
+};
 
 }  // namespace
 
-const UnitKind& unit_kind(std::uint64_t memory_begins) {
-    return memory_begins == 0 ? vtd : smmuv3;
+const UnitKind* unit_kind(std::string_view board) {
+    const auto* const kind = std::ranges::find_if(
+        kinds, [&](const UnitKind& known) { return board.starts_with(known.boards); });
+    return kind == std::end(kinds) ? nullptr : kind;
 }
 
 }  // namespace demo

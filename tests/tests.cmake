@@ -32,19 +32,28 @@ endif()
 
 # The demonstration is a test too, and so is that it fails when the hardware is open.
 if(TARGET demo_story)
-  add_test(NAME e2e_demo COMMAND demo_story q35-vtd)
-  add_test(NAME e2e_demo_with_open_hardware COMMAND demo_story q35-vtd)
-  set_tests_properties(e2e_demo e2e_demo_with_open_hardware PROPERTIES LABELS e2e TIMEOUT 120)
-  set_property(TEST e2e_demo PROPERTY ENVIRONMENT "SMMU_BOARDS=${PROJECT_SOURCE_DIR}/boards/qemu;BREAK=")
-  set_property(TEST e2e_demo_with_open_hardware PROPERTY ENVIRONMENT
-               "SMMU_BOARDS=${PROJECT_SOURCE_DIR}/boards/qemu;BREAK=1")
-  foreach(board q35-vtd-scalable q35-vtd-first-stage virt-smmuv3 virt-smmuv3-s1)
-    add_test(NAME e2e_demo_${board} COMMAND demo_story ${board})
-    set_tests_properties(e2e_demo_${board} PROPERTIES LABELS e2e TIMEOUT 120 ENVIRONMENT
-                         "SMMU_BOARDS=${PROJECT_SOURCE_DIR}/boards/qemu;BREAK=")
+  # smmu_demo_test(NAME BOARD BREAK)
+  function(smmu_demo_test name board break)
+    set(boards "${PROJECT_SOURCE_DIR}/boards/qemu")
+    if(board MATCHES "^model-")
+      set(boards "${PROJECT_SOURCE_DIR}/boards/models")
+    endif()
+    add_test(NAME ${name} COMMAND demo_story ${board})
+    set_tests_properties(${name} PROPERTIES LABELS e2e TIMEOUT 120 ENVIRONMENT "SMMU_BOARDS=${boards};BREAK=${break}")
+    if(break)
+      set_property(TEST ${name} PROPERTY PASS_REGULAR_EXPRESSION
+                   "demo: FAILED: this does not hold: refused: the victim is intact")
+    endif()
+  endfunction()
+  smmu_demo_test(e2e_demo q35-vtd "")
+  smmu_demo_test(e2e_demo_with_open_hardware q35-vtd 1)
+  foreach(board virt-smmuv3 model-mmu500 model-rcar-h3)
+    smmu_demo_test(e2e_demo_${board} ${board} "")
+    smmu_demo_test(e2e_demo_${board}_with_open_hardware ${board} 1)
   endforeach()
-  set_property(TEST e2e_demo_with_open_hardware PROPERTY PASS_REGULAR_EXPRESSION
-               "demo: FAILED: this does not hold: refused: the victim is intact")
+  foreach(board q35-vtd-scalable q35-vtd-first-stage virt-smmuv3-s1 virt-smmuv3-gicv2)
+    smmu_demo_test(e2e_demo_${board} ${board} "")
+  endforeach()
 endif()
 
 # A folder tests/fuzz/NAME/ with *.cpp and `rooms` is the libFuzzer program fuzz_NAME; its corpus may lie beside.
