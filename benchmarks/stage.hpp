@@ -208,7 +208,7 @@ public:
         const auto begun = Clock::now();
         process_ = Process(
             "smmuman",
-            {"smmu", "vtd", "platform", "board", board.name(), "socket", socket, "foreground"},
+            {"smmu", board.name().starts_with("virt") ? "armsmmuv3" : "vtd", "platform", "board", board.name(), "socket", socket, "foreground"},
             log_);
         wait_for_ready(notified);
         start_time_ = Clock::now() - begun;

@@ -12,6 +12,9 @@ smmu_program(smmu-board board ${CMAKE_INSTALL_BINDIR})
 
 install(DIRECTORY "${PROJECT_SOURCE_DIR}/boards/qemu/" DESTINATION ${CMAKE_INSTALL_DATADIR}/smmuman/boards
         FILES_MATCHING PATTERN "*.json")
+# Descriptions of real boards, to begin a configuration with.
+file(GLOB board_files CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/boards/*.smmu")
+install(FILES ${board_files} DESTINATION ${CMAKE_INSTALL_DATADIR}/smmuman/boards)
 # Manual pages by their sections.
 foreach(section 1 3 5 8)
   file(GLOB pages CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/man/*.${section}")

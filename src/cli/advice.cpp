@@ -29,14 +29,6 @@ Access access_of(std::string_view letters) {
     return access;
 }
 
-std::string letters_of(Access access) {
-    std::string text;
-    if (permits(access, Access::read)) text += 'r';
-    if (permits(access, Access::write)) text += 'w';
-    if (permits(access, Access::execute)) text += 'x';
-    return text;
-}
-
 struct Window {
     PhysRange range;
     Access access;
@@ -146,7 +138,7 @@ private:
         std::string text = "They open for it, from the start of the service and whoever owns it:";
         for (const Window& window : windows_of(pages_))
             text += fmt::format("\n{}: {}", range_text(window.range.first.value, window.range.last.value),
-                                access_words(letters_of(window.access)));
+                                access_words(letters(window.access)));
         std::string others;
         for (const report::Device* member : members(status_, device_.group))
             if (member != &device_) others += (others.empty() ? "" : ", ") + member->id;
@@ -159,7 +151,7 @@ private:
                                           : std::string("It was owned by a program that has ended; its next owner must grant the memory itself:");
         for (const Window& window : windows_of(client_pages_))
             text += fmt::format("\nsmmu_mapping_add: {}, {}", range_text(window.range.first.value, window.range.last.value),
-                                access_words(letters_of(window.access)));
+                                access_words(letters(window.access)));
         return text;
     }
 

@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "base/access.hpp"
 #include "cli/advice.hpp"
 #include "cli/phrases.hpp"
 #include "cli/subcommands.hpp"
@@ -22,14 +23,6 @@ namespace smmu::cli {
 namespace {
 
 constexpr int patience_ms = 1000;
-
-std::string letters(unsigned access) {
-    std::string text;
-    if ((access & SMF_READ) != 0) text += 'r';
-    if ((access & SMF_WRITE) != 0) text += 'w';
-    if ((access & SMF_EXEC) != 0) text += 'x';
-    return text;
-}
 
 std::string device_text(const smmu_devid& id) {
     if (id.type == SDT_PCI)
@@ -45,7 +38,7 @@ report::Event event_of(const smmu_event& from) {
     event.time_us = from.time_ns / 1000;
     event.unit = from.unit;
     event.device = device_text(from.device);
-    event.access = letters(from.access);
+    event.access = letters(Access(from.access));
     event.cause = smmu_cause_name(from.cause);
     event.stream = from.stream;
     event.stream_known = (from.flags & SMMU_EVENT_STREAM_KNOWN) != 0;

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <set>
 
+#include "cli/iort_listing.hpp"
+#include "cli/madt_listing.hpp"
 #include "cli/table.hpp"
 #include "firmware/dmar.hpp"
 #include "firmware/mcfg.hpp"
@@ -18,7 +20,10 @@ using firmware::ScopeType;
 using report::TableListing;
 
 // Tables that describe IOMMUs of kinds which this build cannot read.
-constexpr std::string_view unread[] = {"IORT", "IVRS", "RIMT", "VIOT", "dtb"};
+constexpr std::string_view unread[] = {"IVRS", "RIMT", "VIOT", "dtb"};
+
+// Tables that a machine has once.
+constexpr std::string_view once[] = {"DMAR", "IORT", "APIC"};
 
 const char* text_of(ScopeType type) {
     switch (type) {
@@ -31,36 +36,39 @@ const char* text_of(ScopeType type) {
     return "unknown";
 }
 
-const char* text_of(topology::Severity severity) {
-    switch (severity) {
-        case topology::Severity::note: return "note";
-        case topology::Severity::warning: return "warning";
-        case topology::Severity::error: return "error";
-    }
-    return "";
-}
-
 class Lister {
 public:
     TableListing take() { return std::move(listing_); }
 
     void add(const platform::RawTable& table) {
         const bool repeated = !seen_.insert(table.name).second;
-        if (table.name == "DMAR")
-            repeated ? say("table-repeated", table.origin, "A machine has one DMAR; only the first counts.") : add_dmar(table);
-        else if (table.name == "MCFG")
+        if (table.name == "MCFG")
             add_mcfg(table);
+        else if (repeated && std::ranges::find(once, table.name) != std::end(once))
+            say("table-repeated", table.origin, fmt::format("A machine has one {}; only the first counts.", table.name));
+        else if (table.name == "DMAR")
+            add_dmar(table);
+        else if (table.name == "IORT")
+            list(firmware::parse_iort(table.bytes), "iort-refused", table.origin, list_iort);
+        else if (table.name == "APIC")
+            list(firmware::parse_madt(table.bytes), "madt-refused", table.origin, list_madt);
         else if (std::ranges::find(unread, table.name) != std::end(unread))
             say("table-not-read", table.origin, fmt::format("This build does not read {} tables.", table.name));
     }
 
 private:
-    void say(const std::string& id, const std::string& origin, std::string text, const char* severity = "warning") {
-        listing_.findings.push_back({id, severity, origin, std::move(text)});
+    void say(const std::string& id, const std::string& origin, std::string text, std::string_view severity = "warning") {
+        listing_.findings.push_back({id, std::string(severity), origin, std::move(text)});
     }
     void copy(const std::vector<topology::Finding>& findings) {
         for (const topology::Finding& finding : findings)
-            say(finding.id, finding.origin.text, finding.text, text_of(finding.severity));
+            say(finding.id, finding.origin.text, finding.text, name(finding.severity));
+    }
+    template <class Facts>
+    void list(const Result<Facts>& facts, const char* refused, const std::string& origin, void (*add)(const Facts&, TableListing&)) {
+        if (!facts) return say(refused, origin, facts.error().text, "error");
+        copy(facts->findings);
+        add(*facts, listing_);
     }
     void add_dmar(const platform::RawTable& table);
     void add_mcfg(const platform::RawTable& table);
@@ -129,7 +137,8 @@ void Lister::add_mcfg(const platform::RawTable& table) {
 
 std::string streams_text(const report::ListedDevice& device) {
     std::string text;
-    for (const report::ListedStream& stream : device.streams) text += fmt::format("{}:{:04x} ", stream.unit, stream.first);
+    for (const report::ListedStream& stream : device.streams) text += stream_text(stream) + ' ';
+    if (text.empty() && device.type == "requesters") return "pass no unit";
     return text.empty() ? "known to its machine only" : text;
 }
 
@@ -149,7 +158,8 @@ std::string listing_text(const TableListing& listing) {
     Table units({"UNIT", "REGISTERS", "SEGMENT", "TAKES", "ORIGIN"});
     for (const report::ListedUnit& unit : listing.units)
         units.add({fmt::format("{}@{:x}", unit.kind, unit.registers),
-                   fmt::format("{:#x}-{:#x}", unit.registers, unit.registers + (unit.register_bytes - 1)),
+                   fmt::format("{:#x}-{}", unit.registers,
+                               unit.register_bytes != 0 ? fmt::format("{:#x}", unit.registers + (unit.register_bytes - 1)) : "?"),
                    fmt::format("{:04x}", unit.segment), unit.takes_the_rest ? "all that no other names" : "what it names",
                    unit.origin});
     add(units, listing.units.size());
@@ -167,6 +177,11 @@ std::string listing_text(const TableListing& listing) {
         windows.add({fmt::format("{:#x}", window.base), fmt::format("{:04x}", window.segment),
                      fmt::format("{:02x}-{:02x}", window.first_bus, window.last_bus), window.origin});
     add(windows, listing.windows.size());
+    Table frames({"REGISTERS", "RANGE", "DEVICES", "ORIGIN"});
+    for (const report::ListedFrame& frame : listing.frames)
+        frames.add({frame.what, fmt::format("{:#x}-{:#x}", frame.first, frame.last),
+                    frame.doorbell ? "raise interrupts there" : "may not reach it", frame.origin});
+    add(frames, listing.frames.size());
     for (const report::Finding& finding : listing.findings)
         text += fmt::format("{} {} {}: {}\n", finding.severity, finding.id, finding.origin, finding.text);
     return text;

@@ -20,11 +20,7 @@ std::string size_text(std::uint64_t bytes) {
 }  // namespace
 
 std::string window_text(const PhysRange& range, Access access) {
-    std::string text = fmt::format("{:#x},{},", range.first.value, size_text(range.length()));
-    if (permits(access, Access::read)) text += 'r';
-    if (permits(access, Access::write)) text += 'w';
-    if (permits(access, Access::execute)) text += 'x';
-    return text;
+    return fmt::format("{:#x},{},{}", range.first.value, size_text(range.length()), letters(access));
 }
 
 std::string allow_line(std::string_view name, const PhysRange& range, Access access) {

@@ -51,6 +51,15 @@ void for_each_difference(const GranuleMap& a, const GranuleMap& b, IovaRange win
     });
 }
 
+// The register is at the beginning of its frame. Where a granule holds more than the frame, it stays closed.
+void put_doorbell(GranuleMap& map, const topology::Grant& bell, const units::Capabilities& unit, unsigned granule_log2) {
+    const PhysRange granule = PhysRange{bell.range.first, bell.range.first}.rounded_out(granule_log2);
+    if (!bell.range.contains(granule)) return;
+    const auto done = put(map, IovaRange{{granule.first.value}, {granule.last.value}},
+                          {granule.first, expressible(unit, bell.access | Access::registers)});
+    SMMU_ASSERT(done);  // identity, like all of these
+}
+
 }  // namespace
 
 Windows windows_of(std::vector<IovaRange> ranges, unsigned granule_log2) {
@@ -72,6 +81,7 @@ Access expressible(const units::Capabilities& unit, Access wanted) {
     if (!unit.execute_permission && permits(wanted, Access::execute))
         wanted = (wanted & ~Access::execute) | Access::read;  // a fetch is a read there
     if (unit.write_implies_read && permits(wanted, Access::write)) wanted |= Access::read;
+    if (!unit.register_memory) wanted = wanted & ~Access::registers;
     return wanted;
 }
 
@@ -105,6 +115,7 @@ GranuleMap always_reachable(std::span<const topology::Grant> grants,
                             unsigned granule_log2) {
     GranuleMap map;
     for (const topology::Grant& grant : grants) {
+        if (grant.kind == topology::Grant::Kind::doorbell) continue;
         const PhysRange memory = grant.range.rounded_out(granule_log2);
         const IovaRange range{{memory.first.value}, {memory.last.value}};
         const auto done = put(map, range, {memory.first, expressible(unit, grant.access)});
@@ -114,6 +125,8 @@ GranuleMap always_reachable(std::span<const topology::Grant> grants,
         const PhysRange granules = cut.rounded_out(granule_log2);
         map.erase(IovaRange{{granules.first.value}, {granules.last.value}});
     }
+    for (const topology::Grant& grant : grants)
+        if (grant.kind == topology::Grant::Kind::doorbell) put_doorbell(map, grant, unit, granule_log2);
     if (unit.never_grantable) map.erase(unit.never_grantable->rounded_out(granule_log2));
     const unsigned bits = std::min(unit.input_bits, unit.output_bits);
     if (bits < 64) map.erase(IovaRange{{std::uint64_t{1} << bits}, all_addresses.last});

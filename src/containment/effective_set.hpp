@@ -43,7 +43,8 @@ Access expressible(const units::Capabilities& unit, Access wanted);
 Result<GranuleMap> rounded_out(const Grants& grants, const Windows& windows, unsigned granule_log2);
 
 // What devices of one group may always reach, rounded out, without the granules that hold protected
-// memory or that this unit cannot reach.
+// memory or that this unit cannot reach. Of a doorbell one granule, where that holds nothing else: it
+// is protected from everybody but those that it was given to.
 GranuleMap always_reachable(std::span<const topology::Grant> grants,
                             const ProtectedSet& protected_memory, const units::Capabilities& unit,
                             unsigned granule_log2);

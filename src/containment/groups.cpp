@@ -5,6 +5,20 @@
 
 namespace smmu::containment {
 
+// Members that ring the same doorbell have it once.
+void GroupState::add(const topology::Grant& extra) {
+    const bool has_it = std::ranges::any_of(extras, [&](const topology::Grant& known) {
+        return known.kind == topology::Grant::Kind::doorbell && extra.kind == known.kind && known.range == extra.range;
+    });
+    if (!has_it) extras.push_back(extra);
+}
+
+std::vector<topology::Grant> GroupState::startup() const {
+    std::vector<topology::Grant> result = extras;
+    std::erase_if(result, [](const topology::Grant& grant) { return grant.kind == topology::Grant::Kind::doorbell; });
+    return result;
+}
+
 Groups::Groups(const topology::Topology& topology)
     : groups_(topology.groups.size()), devices_(topology.devices.size()) {
     for (std::size_t g = 0; g < topology.groups.size(); ++g) {
@@ -18,7 +32,7 @@ Groups::Groups(const topology::Topology& topology)
                 if (added) group.streams.push_back(it->first);
             }
             for (const topology::Grant& grant : device.grants)
-                if (grant.honoured) group.extras.push_back(grant);
+                if (grant.honoured) group.add(grant);
         }
         std::ranges::sort(group.streams);
     }

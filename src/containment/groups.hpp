@@ -31,6 +31,10 @@ struct GroupState {
     std::optional<ClientId> last_owner;
     bool quiet = true;  // made quiet since, or never owned
     bool moving = false;  // went from one object to another since the last complete drain
+
+    void add(const topology::Grant& extra);
+    // What it reaches without an owner: doorbells are for attached devices.
+    std::vector<topology::Grant> startup() const;
 };
 
 struct DeviceState {

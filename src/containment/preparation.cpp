@@ -20,7 +20,7 @@ Result<void> Preparation::need_space(GroupId group, UnitId unit) {
     SMMU_TRY(auto tables, state_.driver(unit)->create_space(client->user->tables));
     Space& space = state_.spaces.add(key, std::move(tables));
     made_.push_back(key);
-    if (!key.group) return {};
+    if (!key.group && key.doorbells.empty()) return {};
     // By the unit's own granule, not the object's: a coarser device beside must neither open nor
     // cut more of it.
     const units::Capabilities& capabilities = state_.driver(unit)->capabilities();

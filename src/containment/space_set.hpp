@@ -18,8 +18,8 @@ namespace smmu::containment {
 struct SpaceKey {
     std::optional<ObjectId> object;  // nothing: what the group may reach without an owner
     UnitId unit;
-    std::optional<GroupId>
-        group;  // nothing: shared by the groups of the object that have no extras
+    std::optional<GroupId> group;  // nothing: shared by the groups of the object whose extras are `doorbells`
+    std::vector<PhysRange> doorbells = {};  // of those groups; empty for a space of one group
     friend auto operator<=>(const SpaceKey&, const SpaceKey&) = default;
 };
 

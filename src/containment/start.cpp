@@ -115,11 +115,12 @@ std::vector<Error> recheck(State& state) noexcept {
 
 Result<std::optional<Space>> make_startup_space(State& state, const topology::Topology& machine, const GroupState& of,
                                                 GroupId group, UnitId unit) {
-    if (of.extras.empty()) return std::nullopt;
+    const std::vector<topology::Grant> extras = of.startup();
+    if (extras.empty()) return std::nullopt;
     units::IommuUnit& driver = *state.driver(unit);
     const units::Capabilities& can = driver.capabilities();
     Space space{{std::nullopt, unit, group},
-                always_reachable(of.extras, protected_from_group(machine, group), can, can.granule_log2),
+                always_reachable(extras, protected_from_group(machine, group), can, can.granule_log2),
                 {},
                 nullptr};
     SMMU_TRY(space.tables, driver.create_space(state.service_account));

@@ -38,9 +38,12 @@ Result<Object*> State::object_of(ClientId client, ObjectId id) {
 }
 
 SpaceKey State::key(const Object& object, GroupId group, UnitId unit) const {
-    if (groups.extras(group, object.reserved_manual).empty())
-        return {object.id, unit, std::nullopt};
-    return {object.id, unit, group};
+    std::vector<PhysRange> doorbells;
+    for (const topology::Grant& extra : groups.extras(group, object.reserved_manual)) {
+        if (extra.kind != topology::Grant::Kind::doorbell) return {object.id, unit, group};
+        doorbells.push_back(extra.range);
+    }
+    return {object.id, unit, std::nullopt, std::move(doorbells)};
 }
 
 Space* State::startup_space(GroupId group, UnitId unit) {

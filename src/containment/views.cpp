@@ -27,7 +27,7 @@ DeviceView::State state_of(const State& state, DeviceIndex index) {
         return DeviceView::State::failed;
     if (device.host) return DeviceView::State::host;
     const GroupState& group = state.groups.of(device.group);
-    return group.attached || !group.extras.empty() ? DeviceView::State::contained
+    return group.attached || !group.startup().empty() ? DeviceView::State::contained
                                                    : DeviceView::State::blocked;
 }
 

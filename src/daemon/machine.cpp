@@ -77,6 +77,7 @@ void look_at_units(Machine& machine) {
         }
         if (!look->answers) machine.silent_units.push_back(unit.registers.first);
         if (look->register_bytes != 0) machine.register_windows.push_back({unit.registers.first, look->register_bytes});
+        for (const PhysRange& range : look->also_protected) machine.further_registers.push_back(range);
         if (look->tables) machine.walked_tables.push_back(*look->tables);
     }
 }
@@ -97,16 +98,22 @@ void survey_with_units(Machine& machine, const config::Configuration& configurat
 
 }  // namespace
 
+std::vector<survey::Table> Machine::tables_to_survey() const {
+    std::vector<survey::Table> views;
+    for (const platform::RawTable& table : tables) views.push_back({table.name, table.bytes});
+    return views;
+}
+
 topology::Topology Machine::survey(const config::Configuration& configuration) const {
-    survey::Input input{.tables = {},
+    survey::Input input{.tables = tables_to_survey(),
                         .pci = pci,
                         .configuration = configuration,
                         .ram = platform->ram(),
                         .table_memory = {},
                         .register_windows = register_windows,
-                        .silent_units = silent_units};
+                        .silent_units = silent_units,
+                        .further_registers = further_registers};
     if (table_memory) input.table_memory.push_back(table_memory->range);
-    for (const platform::RawTable& table : tables) input.tables.push_back({table.name, table.bytes});
     return survey::survey(input);
 }
 
@@ -120,6 +127,8 @@ std::vector<platform::EcamWindow> Machine::config_windows() const {
         for (const firmware::ConfigWindow& window : mcfg->windows)
             windows.push_back({window.base.value, window.segment, window.first_bus, window.last_bus});
     }
+    for (const firmware::ConfigWindow& window : survey::config_windows_of_device_tree(tables_to_survey()))
+        windows.push_back({window.base.value, window.segment, window.first_bus, window.last_bus});
     return windows;
 }
 

@@ -27,11 +27,13 @@ struct Machine {
     std::optional<memory::TableMemory> table_memory;  // nothing: only looked at
     std::vector<PhysAddr> silent_units;               // register bases at which nothing answers
     std::vector<survey::RegisterWindow> register_windows;
+    std::vector<PhysRange> further_registers;  // of units, that nobody described
     std::vector<std::string> unread_units;  // why a unit could not be looked at
     std::vector<PhysAddr> walked_tables;  // of units that were translating when they were looked at
     topology::Topology topology;
     std::unique_ptr<memory::Arena> arena;
 
+    std::vector<survey::Table> tables_to_survey() const;  // views of `tables`
     // The machine as this configuration wants it; nothing is read anew.
     topology::Topology survey(const config::Configuration& configuration) const;
     // Reads PCI's functions again, as they are now, and sets their access control.

@@ -3,7 +3,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+
 #include "platform/board/board_platform.hpp"
+#include "units/ipmmu/open.hpp"
+#include "units/smmuv2/open.hpp"
 #include "units/smmuv3/open.hpp"
 #include "units/vtd/open.hpp"
 
@@ -16,37 +21,38 @@ Result<std::unique_ptr<platform::Platform>> open_platform(const config::Platform
 
 namespace {
 
-std::unexpected<Error> no_driver(const topology::Unit& unit) {
+// Each room under units/ offers these two.
+struct Driver {
+    topology::UnitKind kind;
+    Result<units::FirstLook> (*look)(platform::Platform&, const topology::Unit&);
+    Result<std::unique_ptr<units::IommuUnit>> (*open)(platform::Platform&, const topology::Unit&, memory::Arena&, memory::Account&,
+                                                      Clock&);
+};
+
+constexpr std::array drivers{
+    Driver{topology::UnitKind::vtd, units::vtd::look, units::vtd::open},
+    Driver{topology::UnitKind::smmuv3, units::smmuv3::look, units::smmuv3::open},
+    Driver{topology::UnitKind::smmuv2, units::smmuv2::look, units::smmuv2::open},
+    Driver{topology::UnitKind::ipmmu, units::ipmmu::look, units::ipmmu::open},
+};
+
+Result<Driver> driver_of(const topology::Unit& unit) {
+    const auto found = std::ranges::find(drivers, unit.kind, &Driver::kind);
+    if (found != drivers.end()) return *found;
     return fail(ENOTSUP, fmt::format("{} ({}): this build does not drive units of kind {}", unit.name, unit.origin.text,
                                      topology::name(unit.kind)));
 }
 
 }  // namespace
 
-Result<UnitLook> look_at_unit(const topology::Unit& unit, platform::Platform& platform) {
-    switch (unit.kind) {
-        case topology::UnitKind::vtd: {
-            SMMU_TRY(const units::vtd::FirstLook seen, units::vtd::look(platform, unit.registers));
-            return UnitLook{seen.answers, seen.register_bytes, seen.root};
-        }
-        case topology::UnitKind::smmuv3: {
-            SMMU_TRY(const units::smmuv3::FirstLook seen, units::smmuv3::look(platform, unit.registers));
-            return UnitLook{seen.answers, seen.register_bytes, seen.tables};
-        }
-        default: return no_driver(unit);
-    }
+Result<units::FirstLook> look_at_unit(const topology::Unit& unit, platform::Platform& platform) {
+    SMMU_TRY(const Driver driver, driver_of(unit));
+    return driver.look(platform, unit);
 }
 
 Result<std::unique_ptr<units::IommuUnit>> open_unit(const topology::Unit& unit, const UnitParts& parts) {
-    switch (unit.kind) {
-        case topology::UnitKind::vtd:
-            return units::vtd::open(parts.platform, unit.registers, parts.arena, parts.tables, parts.clock,
-                                    unit.host_address_bits);
-        case topology::UnitKind::smmuv3:
-            return units::smmuv3::open(parts.platform, unit.registers, parts.arena, parts.tables, parts.clock,
-                                       unit.host_address_bits);
-        default: return no_driver(unit);
-    }
+    SMMU_TRY(const Driver driver, driver_of(unit));
+    return driver.open(parts.platform, unit, parts.arena, parts.tables, parts.clock);
 }
 
 }  // namespace smmu::daemon

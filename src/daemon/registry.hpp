@@ -8,6 +8,7 @@
 #include "memory/arena.hpp"
 #include "platform/platform.hpp"
 #include "topology/topology.hpp"
+#include "units/first_look.hpp"
 #include "units/unit.hpp"
 
 namespace smmu::daemon {
@@ -15,13 +16,8 @@ namespace smmu::daemon {
 // ENOTSUP for a platform that this build does not have.
 Result<std::unique_ptr<platform::Platform>> open_platform(const config::PlatformChoice& choice);
 
-// What a unit says of itself before anything is decided. The hardware is only read.
-struct UnitLook {
-    bool answers = true;
-    std::uint64_t register_bytes = 0;
-    std::optional<PhysAddr> tables;  // it is translating, with tables that begin here
-};
-Result<UnitLook> look_at_unit(const topology::Unit& unit, platform::Platform& platform);
+// ENOTSUP for a kind that this build does not drive; else as the driver says.
+Result<units::FirstLook> look_at_unit(const topology::Unit& unit, platform::Platform& platform);
 
 struct UnitParts {
     platform::Platform& platform;

@@ -49,11 +49,12 @@ DeviceName name_of(const topology::DeviceId& id) {
         name.bus = pci->bus;
         name.device = pci->device;
         name.function = pci->function;
-    } else {
-        const auto& block = std::get<topology::MmioBlock>(id);
+    } else if (const auto* block = std::get_if<topology::MmioBlock>(&id)) {
         name.kind = DeviceKind::mmio;
-        name.base = block.base.value;
-        name.length = block.length;
+        name.base = block->base.value;
+        name.length = block->length;
+    } else {
+        name.kind = DeviceKind::none;  // known to the ACPI name space only: programs have no name for it
     }
     return name;
 }

@@ -12,29 +12,12 @@ namespace smmu::daemon {
 
 namespace {
 
-std::string letters(Access access) {
-    std::string text;
-    if (permits(access, Access::read)) text += 'r';
-    if (permits(access, Access::write)) text += 'w';
-    if (permits(access, Access::execute)) text += 'x';
-    return text;
-}
-
 const char* text_of(units::Found found) {
     switch (found) {
         case units::Found::off: return "off";
         case units::Found::pass_through: return "pass-through";
         case units::Found::foreign: return "foreign";
         case units::Found::own: return "own";
-    }
-    return "";
-}
-
-const char* text_of(topology::Severity severity) {
-    switch (severity) {
-        case topology::Severity::note: return "note";
-        case topology::Severity::warning: return "warning";
-        case topology::Severity::error: return "error";
     }
     return "";
 }
@@ -163,7 +146,7 @@ report::Event event_of(const topology::Topology& topology, const containment::Tr
 
 void fill_machine(report::Status& status, const topology::Topology& topology) {
     for (const topology::Finding& finding : topology.findings)
-        status.findings.push_back({finding.id, text_of(finding.severity), finding.origin.text, finding.text});
+        status.findings.push_back({finding.id, std::string(name(finding.severity)), finding.origin.text, finding.text});
     for (std::uint32_t i = 0; i < topology.groups.size(); ++i)
         status.groups.push_back({i, topology.groups[i].reason});
     for (const topology::Protected& part : topology.protected_memory)

@@ -210,6 +210,7 @@ void TreeParser::read_reserved(Node node) {
                           .ranges = registers(node, Severity::warning),
                           .enabled = tree_.enabled(node),
                           .no_map = tree_.has(node, "no-map"),
+                          .reusable = tree_.has(node, "reusable"),
                           .addresses = {},
                           .origin = tree_.at(node)};
     read_addresses(node, region);

@@ -120,6 +120,7 @@ struct ReservedRegion {
     std::vector<PhysRange> ranges;  // none: the addresses are a hole, no memory is behind them
     bool enabled = true;
     bool no_map = false;
+    bool reusable = false;  // plain memory for whoever else wants it
     std::vector<DeviceAddresses> addresses;
     topology::Origin origin;
 };

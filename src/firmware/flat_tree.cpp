@@ -81,7 +81,9 @@ Result<void> FlatTree::walk() {
         above.resize(level);
         const auto node = Node(nodes_.size());
         const std::optional<Node> parent = above.empty() ? std::nullopt : std::optional(above.back());
-        nodes_.push_back({offset, parent, {name, std::size_t(length)}, false});
+        const std::size_t path_bytes = (parent ? nodes_[*parent].path_bytes + 1 : 0) + std::size_t(length);
+        if (path_bytes > longest_tree_path) return refuse("a node's path is too long");
+        nodes_.push_back({offset, parent, {name, std::size_t(length)}, false, path_bytes});
         nodes_[node].enabled = says_okay(node) && (!parent || nodes_[*parent].enabled);
         above.push_back(node);
         for (const std::string_view word : {"phandle", "linux,phandle"})

@@ -23,6 +23,7 @@ inline constexpr std::size_t largest_tree_bytes = std::size_t{4} << 20;
 inline constexpr std::size_t most_tree_nodes = 65536;
 inline constexpr std::size_t deepest_tree_node = 32;
 inline constexpr std::size_t longest_tree_name = 255;  // of a node or a property
+inline constexpr std::size_t longest_tree_path = 1024;
 
 // The value of a property as big-endian numbers of 32 bits.
 class Cells {
@@ -82,6 +83,7 @@ private:
         std::optional<Node> parent;
         std::string_view name;
         bool enabled;
+        std::size_t path_bytes;
     };
 
     explicit FlatTree(std::span<const std::byte> bytes) : blob_(bytes.begin(), bytes.end()) {}

@@ -4,7 +4,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
+#include <cctype>
 #include <map>
+#include <set>
+#include <utility>
 
 #include "firmware/acpi_table.hpp"
 
@@ -18,6 +22,7 @@ constexpr std::size_t node_header_bytes = 16;
 constexpr std::size_t mapping_bytes = 20;
 constexpr std::size_t reserved_range_bytes = 20;
 constexpr std::uint32_t single_mapping = 1;
+constexpr std::uint64_t page_bytes = 4096;
 
 // Bytes that a node has at least, its header too.
 std::size_t least_bytes(IortKind kind) {
@@ -37,6 +42,9 @@ bool issues_dma(IortKind kind) {
     return kind == IortKind::named_component || kind == IortKind::root_complex || kind == IortKind::reserved_memory;
 }
 bool is_smmu(IortKind kind) { return kind == IortKind::smmu_v1_v2 || kind == IortKind::smmu_v3; }
+
+// What names of the ACPI name space are made of; some tables write them in small letters.
+bool is_of_a_path(unsigned char letter) { return std::isalnum(letter) != 0 || letter == '_' || letter == '.' || letter == '\\' || letter == '^'; }
 
 class IortReader {
 public:
@@ -125,7 +133,7 @@ private:
                 return false;
             }
             case IortKind::smmu_v1_v2:
-                node.register_bytes = *bytes.at<std::uint64_t>(24);
+                node.register_bytes = read_span(offset, bytes);
                 node.model = *bytes.at<std::uint32_t>(32);
                 node.says_coherent = (*bytes.at<std::uint32_t>(36) & 2) != 0;
                 check_interrupts(offset, bytes);
@@ -134,7 +142,7 @@ private:
                 node.says_coherent = (*bytes.at<std::uint32_t>(24) & 1) != 0;
                 node.model = *bytes.at<std::uint32_t>(40);
                 return read_base(node, offset, bytes);
-            case IortKind::counters: return true;
+            case IortKind::counters: return read_counters(node, offset, bytes);
             case IortKind::reserved_memory: return read_reserved(node, offset, bytes);
         }
         return false;
@@ -154,6 +162,35 @@ private:
         return false;
     }
 
+    // The unit itself says how long its registers are; until it is asked, what the table says counts if it can be.
+    std::uint64_t read_span(std::size_t offset, const ByteReader& bytes) {
+        const auto base = *bytes.at<std::uint64_t>(16), span = *bytes.at<std::uint64_t>(24);
+        const bool possible = span <= most_smmu_register_bytes && span % page_bytes == 0 && PhysRange::from_length(PhysAddr{base}, span);
+        if (!possible)
+            finding("iort-smmu-span-bad", Severity::warning, offset,
+                    fmt::format("An SMMU is said to have {:#x} bytes of registers at {:#x}, which cannot be; what the unit says of itself counts.", span, base));
+        else if (!std::has_single_bit(span))
+            finding("iort-smmu-span-odd", Severity::note, offset,
+                    fmt::format("An SMMU is said to have {:#x} bytes of registers, which is no power of two; what the unit says of itself counts where it is more.", span));
+        return possible ? span : 0;
+    }
+
+    // Whoever writes there makes the counters send an interrupt message to any address.
+    bool read_counters(IortNode& node, std::size_t offset, const ByteReader& bytes) {
+        const auto add = [&](std::size_t at) {
+            const PhysAddr base{bytes.at<std::uint64_t>(at).value_or(0)};
+            if (const auto page = PhysRange::from_length(base, page_bytes); page && base.value != 0 && is_aligned(base, 12))
+                node.counter_pages.push_back({*page, table_.at(offset + at)});
+            else
+                finding("iort-counters-base-bad", Severity::warning, offset,
+                        fmt::format("Counters of a unit are said to be at {:#x}, which cannot be; that page is not protected.", base.value));
+        };
+        constexpr unsigned revision_with_second_page = 1;
+        add(16);
+        if (*bytes.at<std::uint8_t>(3) >= revision_with_second_page) add(32);
+        return true;
+    }
+
     // The interrupts are not used: this driver polls. A count that leaves the node tells of damage.
     void check_interrupts(std::size_t offset, const ByteReader& bytes) {
         constexpr std::size_t interrupt_bytes = 8;
@@ -166,7 +203,7 @@ private:
         const std::uint64_t count = *bytes.at<std::uint32_t>(16);
         const std::uint64_t there = std::min<std::uint64_t>(count, (bytes.size() - 20) / 4);
         if (there != count)
-            finding("iort-its-count-bad", Severity::error, offset, fmt::format("An ITS group is said to have {} identifiers, but {} fit; the others are dropped.", count, there));
+            finding("iort-its-count-bad", Severity::warning, offset, fmt::format("An ITS group is said to have {} identifiers, but {} fit; the others are dropped.", count, there));
         for (std::size_t i = 0; i < there; ++i) node.its.push_back(*bytes.at<std::uint32_t>(20 + 4 * i));
         return true;
     }
@@ -178,10 +215,10 @@ private:
         for (std::size_t at = 29; at < end; ++at) {
             const auto letter = *bytes.at<std::uint8_t>(at);
             if (letter == 0) return true;
-            if (letter < 0x21 || letter > 0x7e) break;
+            if (!is_of_a_path(letter) || node.path.size() == longest_component_path) break;
             node.path.push_back(char(letter));
         }
-        finding("iort-name-bad", Severity::warning, offset, fmt::format("The name of a component is not ended or has no letters ('{}'); its mappings count all the same.", node.path));
+        finding("iort-name-bad", Severity::warning, offset, fmt::format("The name of a component is too long, not ended, or has letters that ACPI does not have ('{}'); its mappings count all the same.", node.path));
         return true;
     }
 
@@ -192,12 +229,12 @@ private:
             const auto base = bytes.at<std::uint64_t>(here);
             const auto length = bytes.at<std::uint64_t>(here + 8);
             if (!base || !length) {
-                finding("iort-rmr-cut", Severity::error, offset, fmt::format("Reserved memory is said to have {} ranges, but {} fit; the others are dropped.", count, i));
+                finding("iort-rmr-cut", Severity::warning, offset, fmt::format("Reserved memory is said to have {} ranges, but {} fit; the others are dropped.", count, i));
                 return true;
             }
             const auto range = PhysRange::from_length(PhysAddr{*base}, *length);
             if (!range || !is_aligned(range->first, 12) || (*length & 0xfff) != 0) {
-                finding("iort-rmr-bad", Severity::error, offset + here, fmt::format("The reserved range {:#x}, {:#x} bytes long, is not whole pages or wraps; it stays blocked. If a device needs it, add `reserved` to its line.", *base, *length));
+                finding("iort-rmr-bad", Severity::warning, offset + here, fmt::format("The reserved range {:#x}, {:#x} bytes long, is not whole pages or wraps; it stays blocked. If a device needs it, add `reserved` to its line.", *base, *length));
                 continue;
             }
             node.reserved.push_back({*range, table_.at(offset + here)});
@@ -287,6 +324,39 @@ std::vector<IortStream> Iort::streams_of(std::uint16_t segment, StreamId request
     for (const IortNode& node : nodes) {
         if (node.kind != IortKind::root_complex || node.segment != segment) continue;
         std::ranges::move(streams_of(node, raw(requester)), std::back_inserter(streams));
+    }
+    return streams;
+}
+
+// Single mappings of an SMMU are for its own messages. Mappings lead downwards only, so this ends.
+void Iort::add_its(const IortNode& node, std::uint32_t id, std::set<std::uint32_t>& its) const {
+    for (const IdMapping& mapping : node.mappings) {
+        if (mapping.single ? is_smmu(node.kind) : id < mapping.first_input || id > mapping.last_input) continue;
+        const IortNode& target = nodes[mapping.target];
+        its.insert(target.its.begin(), target.its.end());
+        add_its(target, mapping.first_output + (mapping.single ? 0 : id - mapping.first_input), its);
+    }
+}
+
+std::set<std::uint32_t> Iort::its_of(std::uint16_t segment, StreamId requester) const {
+    std::set<std::uint32_t> its;
+    for (const IortNode& node : nodes)
+        if (node.kind == IortKind::root_complex && node.segment == segment) add_its(node, raw(requester), its);
+    return its;
+}
+
+std::vector<IortStream> Iort::streams_of_component(const IortNode& node) const {
+    std::vector<IortStream> streams;
+    std::set<std::pair<std::size_t, std::uint32_t>> known;
+    for (const IdMapping& mapping : node.mappings) {
+        if (!is_smmu(nodes[mapping.target].kind)) continue;
+        const std::uint64_t ids = std::uint64_t{mapping.last_input} - mapping.first_input + 1;
+        for (std::uint64_t i = 0; i < ids; ++i) {
+            const std::uint32_t id = std::uint32_t(mapping.first_output + i);
+            if (!known.emplace(mapping.target, id).second) continue;
+            if (streams.size() == most_component_streams) return streams;
+            streams.push_back({mapping.target, StreamId(id), mapping.origin});
+        }
     }
     return streams;
 }

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -49,13 +50,14 @@ struct IortNode {
     topology::Origin origin;
     std::vector<IdMapping> mappings;
     PhysAddr base{};                           // of an SMMU's registers
-    std::uint64_t register_bytes = 0;          // of a v1 or v2
+    std::uint64_t register_bytes = 0;          // of a v1 or v2; 0: what the table says cannot be
     std::uint32_t model = 0;                   // of an SMMU
     bool says_coherent = false;                // of an SMMU: walks snoop, whatever its registers say
     std::uint16_t segment = 0;                 // of a root complex
     std::string path;                          // of a component: its name in the ACPI name space
     std::vector<std::uint32_t> its;            // identifiers of a group
     std::vector<IortRange> reserved;           // of reserved memory
+    std::vector<IortRange> counter_pages;      // registers of a PMCG
 };
 
 struct IortStream {
@@ -73,10 +75,20 @@ struct Iort {
     std::vector<IortStream> streams_of(const IortNode& node, std::uint32_t id) const;
     // The same for a PCI function: its requester id at the root complex of its segment.
     std::vector<IortStream> streams_of(std::uint16_t segment, StreamId requester) const;
+    // Identifiers of the translation services that the messages of a PCI function go to, by way of SMMUs or around them.
+    std::set<std::uint32_t> its_of(std::uint16_t segment, StreamId requester) const;
+    // All streams that DMA of a component may arrive under, whichever of its ids it has: at most most_component_streams.
+    std::vector<IortStream> streams_of_component(const IortNode& node) const;
+
+private:
+    void add_its(const IortNode& node, std::uint32_t id, std::set<std::uint32_t>& its) const;
 };
 
 inline constexpr std::size_t most_iort_nodes = 1024;
 inline constexpr std::size_t most_iort_mappings = 4096;  // of one node
+inline constexpr std::uint64_t most_smmu_register_bytes = std::uint64_t{32} << 20;  // of a v1 or v2 (Arm IHI 0062, IDR1)
+inline constexpr std::size_t most_component_streams = 256;
+inline constexpr std::size_t longest_component_path = 255;
 
 // EINVAL when the table as a whole cannot be trusted; the text says why.
 Result<Iort> parse_iort(std::span<const std::byte> bytes);

@@ -27,7 +27,6 @@ enum class Structure : std::uint32_t {
 constexpr std::uint64_t frame_bytes = 0x10000;      // of GICv3 and later
 constexpr std::uint64_t old_frame_bytes = 0x1000;   // of GICv2: distributor, control and message frames
 constexpr std::uint64_t old_interface_bytes = 0x2000;
-constexpr std::uint64_t page_bytes = 0x1000;
 constexpr unsigned version_with_virtual_frames = 4;
 
 std::size_t fixed_bytes(std::uint32_t type) {
@@ -166,7 +165,7 @@ void MadtReader::add_service(const Record& record) {
     if (version_ >= version_with_virtual_frames)
         add_frame(GicFrame::Kind::translation_service, record, base + 2 * frame_bytes, 2 * frame_bytes);
     const PhysAddr doorbell{base + frame_bytes};
-    madt_.services.push_back({id, {doorbell, doorbell + (page_bytes - 1)}, table_.at(record.offset)});
+    madt_.services.push_back({id, {doorbell, doorbell + (frame_bytes - 1)}, table_.at(record.offset)});
 }
 
 void MadtReader::add_message_frame(const Record& record) {

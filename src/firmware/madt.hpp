@@ -28,7 +28,7 @@ struct GicFrame {
 };
 std::string_view name(GicFrame::Kind kind);
 
-// The page with GITS_TRANSLATER: what a device writes there is its interrupt.
+// The frame with GITS_TRANSLATER, at its beginning: what a device writes there is its interrupt.
 struct TranslationService {
     std::uint32_t id = 0;  // as the IORT names it
     PhysRange doorbell;

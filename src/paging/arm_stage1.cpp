@@ -8,5 +8,6 @@ namespace smmu::paging {
 template class PageTable<ArmStage1>;
 template class PageTable<ArmStage1Of16K>;
 template class PageTable<ArmStage1Of64K>;
+template class PageTable<ArmStage1NonSecure>;
 
 }  // namespace smmu::paging

@@ -59,6 +59,14 @@ std::string to_json(const TableListing& listing) {
                                                     {"base", window.base},
                                                     {"origin", window.origin}};
                             })},
+        {"frames", list_of(listing.frames,
+                           [](const ListedFrame& frame) {
+                               return ordered_json{{"what", frame.what},
+                                                   {"doorbell", frame.doorbell},
+                                                   {"first", frame.first},
+                                                   {"last", frame.last},
+                                                   {"origin", frame.origin}};
+                           })},
         {"findings", list_of(listing.findings, [](const Finding& finding) {
              return ordered_json{{"id", finding.id},
                                  {"severity", finding.severity},

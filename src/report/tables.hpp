@@ -14,7 +14,7 @@ namespace smmu::report {
 struct ListedUnit {
     std::string kind;  // "vtd", ...
     std::uint64_t registers = 0;
-    std::uint64_t register_bytes = 0;
+    std::uint64_t register_bytes = 0;  // 0: what the table says cannot be
     std::uint16_t segment = 0;
     bool supported = true;  // this build drives the kind
     bool takes_the_rest = false;  // of its segment: every function that no other unit names
@@ -28,15 +28,16 @@ struct ListedStream {
 
 struct ListedDevice {
     std::optional<std::string> id;  // nothing: bus numbers on the way are known to the machine only
-    std::string path;               // "0000:00 1c.0 00.0": segment, first bus, hops; or the name ACPI gives
-    std::string type;               // "endpoint", "bridge", "ioapic", "hpet", "namespace"
+    std::string path;               // "0000:00 1c.0 00.0": segment, first bus, hops; "0000:0000-00ff": segment, requester
+                                    // ids; or the name ACPI gives
+    std::string type;               // "endpoint", "bridge", "ioapic", "hpet", "namespace", "requesters"
     std::vector<ListedStream> streams;
     std::string origin;
 };
 
 struct ListedReserved {
     std::uint64_t first = 0, last = 0;
-    std::vector<std::string> devices;  // ids, or paths where there is none
+    std::vector<std::string> devices;  // ids, paths where there is none, or streams where the table names those
     std::string origin;
 };
 
@@ -47,11 +48,20 @@ struct ListedWindow {
     std::string origin;
 };
 
+// Registers that no device may reach, or the page that one writes to raise an interrupt.
+struct ListedFrame {
+    std::string what;  // "distributor", "interrupt translation service", "message frame", "counters", ...
+    bool doorbell = false;
+    std::uint64_t first = 0, last = 0;
+    std::string origin;
+};
+
 struct TableListing {
     std::vector<ListedUnit> units;
     std::vector<ListedDevice> devices;
     std::vector<ListedReserved> reserved;
     std::vector<ListedWindow> windows;  // PCI configuration space
+    std::vector<ListedFrame> frames;    // of interrupt controllers, and counters of units
     std::vector<Finding> findings;
 };
 

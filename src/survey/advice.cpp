@@ -20,15 +20,6 @@ using topology::Topology;
 using topology::Unit;
 using topology::UnitKind;
 
-std::string_view name(Severity severity) {
-    switch (severity) {
-        case Severity::note: return "note";
-        case Severity::warning: return "warning";
-        case Severity::error: return "error";
-    }
-    return "";
-}
-
 std::string_view vtd_line(config::TablePolicy policy) {
     switch (policy) {
         case config::TablePolicy::require: return "smmu vtd require\n";
@@ -124,12 +115,22 @@ std::vector<std::string> clauses_of(const Topology& topology, const Device& devi
     return clauses;
 }
 
+// No line opens protected memory, so none is advised.
+std::string closed_line(const Topology& topology, const Device& device, const Grant& grant) {
+    const bool is_protected = std::ranges::any_of(topology.protected_memory,
+                                                  [&](const topology::Protected& part) { return part.range.overlaps(grant.range); });
+    const std::string window = config::window_text(grant.range, grant.access);
+    if (is_protected)
+        return fmt::format("# {}: its reserved region {} ({}) is protected memory and stays blocked\n", to_string(device.id), window,
+                           grant.origin.text);
+    return fmt::format("# {}: stays blocked unless this is added to its line: reserved {} ({})\n", to_string(device.id), window,
+                       grant.origin.text);
+}
+
 std::string device_lines(const Topology& topology, const Device& device) {
     std::string text;
     for (const Grant& grant : device.grants)
-        if (grant.kind == Grant::Kind::reserved && !grant.honoured)
-            text += fmt::format("# {}: stays blocked unless this is added to its line: reserved {} ({})\n", to_string(device.id),
-                                config::window_text(grant.range, grant.access), grant.origin.text);
+        if (grant.kind == Grant::Kind::reserved && !grant.honoured) text += closed_line(topology, device, grant);
     if (device.streams.empty())
         return text + fmt::format("# {} is behind no unit and cannot be contained: {}\n", to_string(device.id), device.description);
     if (!is_behind_a_driven_unit(topology, device))

@@ -38,9 +38,12 @@ std::set<std::uint32_t> ids_on(const std::vector<Stream>& streams, UnitId unit) 
 void Draft::list_devices() {
     add_pci_devices();
     add_named_devices();
+    add_tree_devices();
+    add_components();
     add_user_devices();
     std::ranges::sort(topology_.devices, {}, &Device::id);
     for (Device& device : topology_.devices) give_streams(device);
+    settle_components();
 }
 
 void Draft::add_pci_devices() {
@@ -131,7 +134,9 @@ void Draft::withhold_reserved_streams() {
 }
 
 std::vector<Stream> Draft::board_streams(const Device& device) const {
+    if (tree_) return tree_streams(device);
     std::vector<Stream> streams;
+    if (const auto* name = std::get_if<topology::AcpiName>(&device.id)) return component_streams(*name);
     const auto* address = std::get_if<PciAddress>(&device.id);
     if (address == nullptr) return streams;
     if (iort_) return mapped_streams(*address);

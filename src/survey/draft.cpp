@@ -25,8 +25,6 @@ constexpr PhysRange local_apic_frames{PhysAddr{0xfee00000}, PhysAddr{0xfeefffff}
 // SYSC of R-Car: whoever turns off a power domain takes the state of the micro-TLBs in it, and they open.
 constexpr PhysRange rcar_power_control{PhysAddr{0xe6180000}, PhysAddr{0xe6180fff}};
 
-constexpr std::uint64_t smmuv3_register_bytes = 0x20000;  // IHI 0070, 6.1
-
 // The word of the language for a kind of unit.
 std::string_view word_of(UnitKind kind) {
     switch (kind) {
@@ -52,12 +50,16 @@ topology::Topology Draft::take() {
     read_tables();
     add_firmware_units();
     add_user_units();
+    report_unread_tree();
     check_units();
     add_protected();
+    add_tree_protected();
     if (dmar_) scopes_.emplace(input_.pci, *dmar_, drhd_units_, topology_.findings);
     list_devices();
     add_reserved();
+    add_tree_memory();
     add_user_memory();
+    add_doorbells();
     std::ranges::copy(input_.pci.findings, std::back_inserter(topology_.findings));
     withhold_reserved_streams();
     report_unclaimed_devices();
@@ -70,7 +72,7 @@ topology::Topology Draft::take() {
 // What a table says wrong ends no start where every device that does DMA has its line.
 void Draft::forgive_tables() {
     for (topology::Finding& found : topology_.findings)
-        if (found.id.starts_with("dmar-") || found.id.starts_with("iort-"))
+        if (found.id.starts_with("dmar-") || found.id.starts_with("iort-") || found.id.starts_with("dtb-"))
             found.severity = std::min(found.severity, Severity::warning);
 }
 
@@ -91,6 +93,7 @@ void Draft::read_tables() {
     read_mcfg();
     read_dmar();
     read_iort();
+    read_device_tree();
 }
 
 void Draft::read_mcfg() {
@@ -175,8 +178,9 @@ PhysRange Draft::registers_at(PhysAddr base, std::uint64_t at_least) const {
 void Draft::add_firmware_units() {
     add_vtd_units();
     add_smmu_units();
+    add_tree_units();
     for (const Unit& unit : topology_.units)
-        if (!user_.wants(unit.kind))
+        if (is_driven(unit.kind) && !user_.wants(unit.kind))
             finding("unit-kind-not-asked-for", Severity::warning, unit.origin,
                     fmt::format("No smmu word names the kind of {0}; it is contained all the same. Add: smmu {1}", unit.name, word_of(unit.kind)));
 }
@@ -189,20 +193,6 @@ void Draft::add_vtd_units() {
         topology_.units.push_back({UnitKind::vtd, fmt::format("vtd@{:x}", base.value),
                                    registers_at(base, drhd.registers.length()), drhd.segment, true,
                                    drhd.origin, std::min(dmar_->host_address_width, 52u)});
-    }
-}
-
-void Draft::add_smmu_units() {
-    if (!iort_) return;
-    for (std::size_t i = 0; i < iort_->nodes.size(); ++i) {
-        const firmware::IortNode& node = iort_->nodes[i];
-        const bool is_v3 = node.kind == firmware::IortKind::smmu_v3;
-        if (!is_v3 && node.kind != firmware::IortKind::smmu_v1_v2) continue;
-        smmu_units_.emplace(i, UnitId(std::uint32_t(topology_.units.size())));
-        const UnitKind kind = is_v3 ? UnitKind::smmuv3 : UnitKind::smmuv2;
-        const std::uint64_t bytes = is_v3 ? smmuv3_register_bytes : node.register_bytes;
-        topology_.units.push_back({kind, fmt::format("{}@{:x}", topology::name(kind), node.base.value), registers_at(node.base, bytes), 0,
-                                   true, node.origin});
     }
 }
 
@@ -251,15 +241,21 @@ void Draft::add_protected() {
             topology_.protected_memory.push_back({cache.registers, "registers of " + cache.name});
         if (unit.kind == UnitKind::ipmmu) topology_.protected_memory.push_back({rcar_power_control, "power control of the chip"});
     }
+    for (const PhysRange& range : input_.further_registers)
+        if (protected_part(range) == nullptr) topology_.protected_memory.push_back({range, "registers of a unit that nobody described"});
     for (const firmware::ConfigWindow& window : mcfg_.windows)
         topology_.protected_memory.push_back(
             {window.range(),
              fmt::format("PCI configuration space of segment {:04x}", window.segment)});
+    if (iort_)
+        for (const firmware::IortNode& node : iort_->nodes)
+            for (const firmware::IortRange& page : node.counter_pages)
+                topology_.protected_memory.push_back({page.range, "counters of a unit"});
     for (const PhysRange& range : input_.table_memory)
         topology_.protected_memory.push_back({range, "table memory"});
     for (const firmware::GicFrame& frame : madt_.frames)
         topology_.protected_memory.push_back({frame.range, std::string(firmware::name(frame.kind)) + " of the interrupt controller"});
-    // Nobody is given a doorbell yet, so nobody may open one.
+    // Those who send messages are given theirs; nobody opens one by himself.
     for (const firmware::TranslationService& service : madt_.services)
         topology_.protected_memory.push_back({service.doorbell, "doorbell of an interrupt translation service"});
     for (const firmware::MessageFrame& frame : madt_.message_frames)

@@ -8,12 +8,16 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "firmware/device_tree.hpp"
 #include "firmware/dmar.hpp"
 #include "firmware/iort.hpp"
 #include "firmware/madt.hpp"
 #include "firmware/mcfg.hpp"
+#include "survey/device_tree_streams.hpp"
+#include "survey/device_tree_units.hpp"
 #include "survey/scope_map.hpp"
 #include "survey/survey.hpp"
 
@@ -21,9 +25,12 @@ namespace smmu::survey {
 
 inline constexpr std::uint64_t page_bytes = 4096;
 
+// The device tree that counts; nullptr when there is none, or when there are tables that describe units.
+const Table* device_tree_of(const std::vector<Table>& tables);
+
 class Draft {
 public:
-    explicit Draft(const Input& input) : input_(input), user_(input.configuration) {}
+    explicit Draft(const Input& input) : input_(input), user_(input.configuration), ram_(input.ram) {}
 
     topology::Topology take();
 
@@ -36,10 +43,12 @@ private:
     void read_madt();
     void add_firmware_units();
     void add_vtd_units();
-    void add_smmu_units();
     void check_units();
     void add_protected();
     PhysRange registers_at(PhysAddr base, std::uint64_t at_least) const;
+    // smmu_units.cpp
+    void add_smmu_units();
+    bool join_twin(std::size_t index, topology::UnitKind kind);
     // user_units.cpp
     void add_user_units();
     void add_user_unit(const config::UnitEntry& entry);
@@ -50,6 +59,15 @@ private:
     void list_devices();
     void add_pci_devices();
     void add_named_devices();
+    void add_components();  // components.cpp, as all that speaks of components
+    void settle_components();
+    struct ByHand {
+        topology::Device* device;
+        topology::Origin origin;
+    };
+    std::map<std::pair<std::uint32_t, std::uint32_t>, ByHand> streams_by_hand();  // by unit and stream
+    void report_component(const topology::Device& device);
+    std::vector<topology::Stream> component_streams(const topology::AcpiName& name) const;
     void add_user_devices();
     void give_streams(topology::Device& device);
     std::vector<topology::Stream> board_streams(const topology::Device& device) const;
@@ -72,10 +90,43 @@ private:
     void add_reserved_of(const firmware::IortNode& node);
     bool is_named(const firmware::Rmrr& region, const topology::Device& device) const;
     bool give_reserved(topology::Device& device, const topology::Grant& grant);
+    struct ClosedRegion {
+        PhysRange range;
+        std::string why;
+        topology::Origin origin;
+        std::vector<topology::DeviceId> devices;  // for which it stays closed, and nobody has decided so
+    };
+    void report_closed(const ClosedRegion& region);
+    std::vector<std::string> clauses_that_open(const PhysRange& range, const topology::Device& device) const;
     std::string why_not_honoured(const PhysRange& range) const;
     const topology::Protected* protected_part(const PhysRange& range) const;
+    // doorbells.cpp: where devices write their interrupt messages
+    void add_doorbells();
+    void add_doorbells(topology::Device& device, std::vector<topology::Grant> bells);
+    bool is_doorbell(const PhysRange& frame) const;
+    std::vector<topology::Grant> table_doorbells(const topology::PciAddress& address) const;
+    // memory.cpp
     void add_user_memory();
     void add_startup(topology::Device& device, const config::DeviceEntry& entry);
+
+    // device_tree_survey.cpp: what a device tree adds to each of these
+    void read_device_tree();
+    void add_tree_units();
+    void report_tree_unit(std::size_t index);
+    void report_unread_tree();
+    topology::DeviceId tree_device_id(const PhysRange& registers) const;
+    void add_tree_devices();
+    void add_tree_master(const firmware::TreeMaster& master);
+    void add_tree_host(const firmware::PciHost& host);
+    topology::Device& add_tree_block(topology::Device block, const std::vector<PhysRange>& registers,
+                                     std::vector<topology::Stream> streams);
+    std::vector<topology::Stream> tree_streams(const topology::Device& device) const;
+    // device_tree_memory.cpp
+    void set_tree_memory_aside();
+    void add_tree_protected();
+    void add_tree_doorbells(topology::Device& device, const std::vector<std::size_t>& controllers);
+    void add_tree_memory();
+    void add_tree_region(const firmware::ReservedRegion& region, const firmware::DeviceAddresses& addresses);
 
     void finding(std::string_view id, topology::Severity severity, topology::Origin origin,
                  std::string text) {
@@ -104,6 +155,19 @@ private:
     std::map<std::size_t, UnitId> smmu_units_;  // unit of iort_->nodes[i]
     firmware::Madt madt_;
     std::optional<ScopeMap> scopes_;
+    std::vector<PhysRange> ram_;  // plain memory: without what a device tree sets aside
+    struct TreeBlock {
+        std::size_t device;  // index, while devices are listed
+        bool contained;
+        std::vector<topology::Stream> streams;
+    };
+    std::optional<firmware::DeviceTree> tree_;
+    std::vector<std::optional<DeviceTreeUnits::Place>> tree_places_;  // of tree_->units[i]
+    std::optional<DeviceTreeStreams> tree_streams_;
+    std::map<topology::DeviceId, TreeBlock> tree_blocks_;
+    std::map<std::string, std::vector<topology::DeviceId>> tree_devices_;  // by the path of a master or host bridge
+    std::vector<std::string> nameless_;  // paths of masters without registers
+    std::vector<ClosedRegion> closed_regions_;
 };
 
 }  // namespace smmu::survey

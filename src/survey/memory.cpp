@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
+#include "config/lines.hpp"
 #include "survey/draft.hpp"
 
 namespace smmu::survey {
@@ -41,11 +43,11 @@ const topology::Protected* Draft::protected_part(const PhysRange& range) const {
 
 // Why a region of firmware is not believed; empty when it is.
 std::string Draft::why_not_honoured(const PhysRange& range) const {
-    if (range.last - range.first >= largest_reserved_region)
-        return fmt::format("it is larger than {} MiB", largest_reserved_region >> 20);
     if (const auto* part = protected_part(range))
         return "it reaches into protected memory: " + part->what;
-    for (const PhysRange& ram : input_.ram)
+    if (range.last - range.first >= largest_reserved_region)
+        return fmt::format("it is larger than {} MiB", largest_reserved_region >> 20);
+    for (const PhysRange& ram : ram_)
         if (ram.overlaps(range))
             return fmt::format("it reaches into plain memory {}", range_text(ram));
     return {};
@@ -57,6 +59,7 @@ void Draft::add_reserved() {
             add_reserved_region(region.range, region.origin, [&](const Device& device) { return is_named(region, device); });
     if (iort_)
         for (const firmware::IortNode& node : iort_->nodes) add_reserved_of(node);
+    for (const ClosedRegion& region : std::exchange(closed_regions_, {})) report_closed(region);
 }
 
 bool Draft::is_named(const firmware::Rmrr& region, const Device& device) const {
@@ -88,25 +91,43 @@ void Draft::add_reserved_of(const firmware::IortNode& node) {
 void Draft::add_reserved_region(const PhysRange& range, const topology::Origin& origin, const std::function<bool(const Device&)>& has_it) {
     const std::string reason = why_not_honoured(range);
     const Grant grant{Grant::Kind::reserved, range, read_write, reason.empty(), origin};
-    std::string refused;  // devices for which the region stays closed
+    ClosedRegion closed{range, reason, origin, {}};
     std::size_t given = 0;
     for (Device& device : topology_.devices) {
         if (!has_it(device)) continue;
         ++given;
-        if (!give_reserved(device, grant))
-            refused += (refused.empty() ? "" : ", ") + to_string(device.id);
+        if (!give_reserved(device, grant)) closed.devices.push_back(device.id);
     }
-    if (!refused.empty())
-        finding("reserved-not-honoured", Severity::warning, origin,
-                fmt::format("The reserved region {} of {} stays blocked: {}. If the device needs "
-                            "it, add: reserved "
-                            "{:#x},{:#x}",
-                            range_text(range), refused, reason, range.first.value,
-                            range.length()));
+    if (!closed.devices.empty()) closed_regions_.push_back(std::move(closed));
     if (given == 0 && !input_.pci.functions.empty())
         finding("reserved-no-device", Severity::note, origin,
                 fmt::format("No device that answers has the reserved region {}.",
                             range_text(range)));
+}
+
+// When every device has what it is given, so that the advice keeps it.
+void Draft::report_closed(const ClosedRegion& region) {
+    std::string names, advice;
+    for (const topology::DeviceId& id : region.devices) {
+        names += (names.empty() ? "" : ", ") + to_string(id);
+        advice += "; " + config::device_line(id, clauses_that_open(region.range, *find_device(id)));
+    }
+    finding("reserved-not-honoured", Severity::warning, region.origin,
+            fmt::format("The reserved region {} of {} stays blocked: {}. {}", range_text(region.range), names, region.why,
+                        protected_part(region.range) != nullptr
+                            ? std::string("No line opens protected memory; a device that needs it cannot be used here.")
+                            : "If the device needs it, add: " + advice.substr(2)));
+}
+
+// A `reserved` clause that overrides speaks for all regions of its device: those that are open are said with it.
+std::vector<std::string> Draft::clauses_that_open(const PhysRange& range, const Device& device) const {
+    std::vector<std::string> clauses;
+    if (!merging())
+        for (const Grant& grant : device.grants)
+            if (grant.kind == Grant::Kind::reserved && grant.honoured)
+                clauses.push_back("reserved " + config::window_text(grant.range, grant.access));
+    clauses.push_back("reserved " + config::window_text(range, read_write));
+    return clauses;
 }
 
 // Gives a device a region of firmware unless the user speaks about its reserved regions. False when
@@ -170,7 +191,7 @@ void Draft::add_startup(Device& device, const DeviceEntry& entry) {
         }
     }
     if (!entry.host) return;
-    for (const PhysRange& ram : input_.ram)
+    for (const PhysRange& ram : ram_)
         device.grants.push_back({Grant::Kind::startup, ram, read_write, true, *entry.host});
 }
 

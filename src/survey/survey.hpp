@@ -10,6 +10,7 @@
 
 #include "base/range.hpp"
 #include "config/configuration.hpp"
+#include "firmware/mcfg.hpp"
 #include "topology/pci_tree.hpp"
 #include "topology/topology.hpp"
 
@@ -39,8 +40,12 @@ struct Input {
     std::vector<PhysRange> table_memory;  // where the service keeps tables and queues
     std::vector<RegisterWindow> register_windows;
     std::vector<PhysAddr> silent_units;  // register bases at which nothing answers
+    std::vector<PhysRange> further_registers = {};  // of units, that nobody described
 };
 
 topology::Topology survey(const Input& input);
+
+// Where a device tree says that configuration space is: of the tree that a survey of these tables reads.
+std::vector<firmware::ConfigWindow> config_windows_of_device_tree(const std::vector<Table>& tables);
 
 }  // namespace smmu::survey

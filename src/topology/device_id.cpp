@@ -13,6 +13,8 @@ namespace {
 
 using Parsed = std::variant<DeviceId, DeviceIdError>;
 
+constexpr std::string_view acpi_prefix = "acpi:";
+
 DeviceIdError wrong(std::string text) {
     return DeviceIdError{std::move(text)};
 }
@@ -100,17 +102,29 @@ Parsed parse_memory(std::string_view text) {
     return DeviceId{block};
 }
 
+Parsed parse_acpi(std::string_view text) {
+    text.remove_prefix(acpi_prefix.size());
+    if (text.empty()) return wrong("expected a path of the ACPI name space right behind acpi:");
+    return DeviceId{AcpiName{std::string(text)}};
+}
+
+// What no PCI function is.
+std::string other_form(const DeviceId& id) {
+    if (const auto* block = std::get_if<MmioBlock>(&id)) return memory_form(*block);
+    return std::string(acpi_prefix) + std::get_if<AcpiName>(&id)->path;
+}
+
 }  // namespace
 
 std::string to_string(const DeviceId& id) {
-    if (const auto* block = std::get_if<MmioBlock>(&id)) return memory_form(*block);
+    if (!std::holds_alternative<PciAddress>(id)) return other_form(id);
     const auto& address = *std::get_if<PciAddress>(&id);
     return fmt::format("{:04x}:{:02x}:{:02x}.{:x}", address.segment, address.bus, address.device,
                        address.function);
 }
 
 std::string qnx_form(const DeviceId& id) {
-    if (const auto* block = std::get_if<MmioBlock>(&id)) return memory_form(*block);
+    if (!std::holds_alternative<PciAddress>(id)) return other_form(id);
     const auto& address = *std::get_if<PciAddress>(&id);
     if (address.segment == 0)
         return fmt::format("pci:{}:{}.{}", address.bus, address.device, address.function);
@@ -121,6 +135,7 @@ std::string qnx_form(const DeviceId& id) {
 std::variant<DeviceId, DeviceIdError> parse_device_id(std::string_view text) {
     if (text.starts_with("pci:")) return parse_qnx(text);
     if (text.starts_with("mem:")) return parse_memory(text);
+    if (text.starts_with(acpi_prefix)) return parse_acpi(text);
     const auto fields = cut(text);
     if (fields && fields->segment.size() == 4 && fields->bus.size() == 2 &&
         fields->device.size() == 2) {

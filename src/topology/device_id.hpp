@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// DeviceId: how a device is named: a PCI function or the registers of a memory-mapped block.
+// DeviceId: how a device is named: a PCI function, the registers of a memory-mapped block, or a path in the ACPI name space.
 #pragma once
 
 #include <compare>
@@ -32,11 +32,17 @@ struct MmioBlock {
     friend auto operator<=>(const MmioBlock&, const MmioBlock&) = default;
 };
 
-using DeviceId = std::variant<PciAddress, MmioBlock>;
+// Firmware says through which unit its DMA goes but not where its registers are, so no driver can claim it.
+struct AcpiName {
+    std::string path;  // "\\_SB.GPU0"
+    friend auto operator<=>(const AcpiName&, const AcpiName&) = default;
+};
 
-// "0000:00:03.0" (hexadecimal, as lspci) or "mem:0xe6ef0000,0x1000".
+using DeviceId = std::variant<PciAddress, MmioBlock, AcpiName>;
+
+// "0000:00:03.0" (hexadecimal, as lspci), "mem:0xe6ef0000,0x1000" or "acpi:\\_SB.GPU0".
 std::string to_string(const DeviceId& id);
-// "pci:0:3.0" (decimal, as QNX writes it; segment only when not 0) or the mem: form.
+// "pci:0:3.0" (decimal, as QNX writes it; segment only when not 0); the other forms as above.
 std::string qnx_form(const DeviceId& id);
 // Reads any of these forms. An error says what is wrong and, for "pci:3b:...", the decimal form
 // that was meant.

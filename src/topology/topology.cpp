@@ -27,6 +27,15 @@ std::string_view name(UnitKind kind) {
     return "unsupported";
 }
 
+std::string_view name(Severity severity) {
+    switch (severity) {
+        case Severity::note: return "note";
+        case Severity::warning: return "warning";
+        case Severity::error: return "error";
+    }
+    return "";
+}
+
 StreamName stream_name(const Unit& unit, StreamId stream) {
     const std::size_t cache = cache_of(stream);
     if (unit.kind != UnitKind::ipmmu || cache >= unit.caches.size()) return {unit.name, raw(stream)};

@@ -128,6 +128,7 @@ struct Protected {
 };
 
 enum class Severity : std::uint8_t { note, warning, error };
+std::string_view name(Severity severity);
 
 struct Finding {
     std::string id;  // stable: "dmar-rmrr-inverted"

@@ -39,6 +39,7 @@ struct Capabilities {
     bool coherent = false;             // walks snoop the CPU's caches
     bool write_implies_read = false;   // write-only cannot be said
     bool execute_permission = false;   // says execute apart from read; else a fetch is a read
+    bool register_memory = false;      // says of what is mapped that it is registers (Access::registers)
     bool drains = false;               // an invalidation waits for translated DMA in flight
     bool interrupt_remapping = false;  // has it (whether it is on is in the report)
     std::optional<IovaRange> never_grantable;  // device addresses that are never translated (VT-d: FEExxxxx)

@@ -39,7 +39,7 @@ done
 for document in "$source"/docs/*.md "$source"/README.md "$source"/SECURITY.md "$source"/examples/*.c; do
     [ -n "$(find "$root/share/doc" -name "$(basename "$document")")" ] || fail "$document is not installed"
 done
-for board in "$source"/boards/qemu/*.json; do
+for board in "$source"/boards/qemu/*.json "$source"/boards/*.smmu; do
     [ -f "$root/share/smmuman/boards/$(basename "$board")" ] || fail "$board is not installed"
 done
 

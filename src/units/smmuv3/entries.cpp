@@ -66,7 +66,7 @@ struct Cd0 : Register<std::uint64_t, 0> {
 static_assert(hw::is_sound<Ste0>() && hw::is_sound<Ste1>() && hw::is_sound<Ste2>() && hw::is_sound<Ste3>() && hw::is_sound<Cd0>());
 
 constexpr std::uint64_t stage1 = 5, stage2 = 6;  // Config
-constexpr std::uint64_t write_back_memory = 0xff;  // MAIR, attribute 0
+constexpr std::uint64_t memory_attributes = 0x04ff;  // MAIR: 0 write-back memory, 1 registers (Device-nGnRE)
 // Attributes of walks: write-back and inner shareable where they look into the CPU's caches, else no caching.
 constexpr std::uint64_t write_back = 1, inner_shareable = 3, not_cached = 0, outer_shareable = 2;
 
@@ -114,7 +114,7 @@ std::array<std::uint64_t, entry_words> descriptor(PhysAddr root, std::uint16_t a
                      Cd0::walk_shareability.of(shareability) | Cd0::upper_half_off(1) | Cd0::valid(1) |
                      Cd0::output_size.of(features.output_code) | Cd0::aarch64(1) | Cd0::records.of(records ? 1 : 0) |
                      Cd0::aborts(1) | Cd0::own_asids(1) | Cd0::asid.of(asid);
-    return {low.raw(), root.value, 0, write_back_memory, 0, 0, 0, 0};
+    return {low.raw(), root.value, 0, memory_attributes, 0, 0, 0, 0};
 }
 
 }  // namespace

@@ -23,25 +23,30 @@ Result<PhysRange> window(PhysRange registers) {
 
 }  // namespace
 
-Result<FirstLook> look(platform::Platform& platform, PhysRange registers) {
+Result<FirstLook> look(platform::Platform& platform, const topology::Unit& described) {
+    const PhysRange registers = described.registers;
     SMMU_TRY(const PhysRange place, window(registers));
     SMMU_TRY(const std::unique_ptr<hw::Mmio> mmio, platform.registers(place));
     const hw::Registers unit(*mmio);
     const auto found = Features::read(unit, name_of(registers));
     if (!found && found.error().code == ENXIO) return FirstLook{};
-    FirstLook seen{.answers = true, .register_bytes = register_bytes, .tables = {}};
+    FirstLook seen{.answers = true, .register_bytes = register_bytes};
     if (unit.read<ControlDone>().has(ControlDone::enabled))
         seen.tables = PhysAddr{unit.read<StreamTableBase>().in_place(StreamTableBase::address)};
     return seen;
 }
 
-Result<std::unique_ptr<IommuUnit>> open(platform::Platform& platform, PhysRange registers, memory::Arena& arena,
-                                        memory::Account& tables, Clock& clock, unsigned host_address_bits) {
+Result<std::unique_ptr<IommuUnit>> open(platform::Platform& platform, const topology::Unit& described, memory::Arena& arena,
+                                        memory::Account& tables, Clock& clock) {
+    const PhysRange registers = described.registers;
     SMMU_TRY(const PhysRange place, window(registers));
     SMMU_TRY(std::unique_ptr<hw::Mmio> mmio, platform.registers(place));
-    SMMU_TRY(const Features features, Features::read(hw::Registers(*mmio), name_of(registers)));
+    SMMU_TRY(Features features, Features::read(hw::Registers(*mmio), name_of(registers)));
+    if (described.coherent_walks)  // firmware knows the interconnect better than the register does (IDR0.COHACC)
+        features.coherency = *described.coherent_walks ? memory::Coherency::snooped : memory::Coherency::not_snooped;
     SMMU_TRY(std::unique_ptr<SmmuV3Unit> unit,
-             SmmuV3Unit::create(std::move(mmio), features, name_of(registers), arena, tables, clock, host_address_bits));
+             SmmuV3Unit::create(std::move(mmio), features, name_of(registers), arena, tables, clock,
+                                described.host_address_bits));
     return std::unique_ptr<IommuUnit>(std::move(unit));
 }
 

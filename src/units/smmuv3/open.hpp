@@ -2,24 +2,19 @@
 // Open: from a place in physical memory to a unit that containment can use.
 #pragma once
 
-#include <optional>
-
 #include "platform/platform.hpp"
+#include "topology/topology.hpp"
+#include "units/first_look.hpp"
 #include "units/unit.hpp"
 
 namespace smmu::units::smmuv3 {
 
 // What can be told without an arena; reads only.
-struct FirstLook {
-    bool answers = false;
-    std::uint64_t register_bytes = 0;
-    std::optional<PhysAddr> tables;  // where the stream table is that the unit uses now
-};
-Result<FirstLook> look(platform::Platform& platform, PhysRange registers);
+Result<FirstLook> look(platform::Platform& platform, const topology::Unit& unit);
 
 // Reads only: the unit is touched by its take_over. ENXIO when nothing answers, ENOTSUP when this driver cannot contain
-// with it. Arena, account and clock outlive the unit. The machine has physical addresses below 2^host_address_bits.
-Result<std::unique_ptr<IommuUnit>> open(platform::Platform& platform, PhysRange registers, memory::Arena& arena,
-                                        memory::Account& tables, Clock& clock, unsigned host_address_bits);
+// with it. Arena, account and clock outlive the unit.
+Result<std::unique_ptr<IommuUnit>> open(platform::Platform& platform, const topology::Unit& unit, memory::Arena& arena,
+                                        memory::Account& tables, Clock& clock);
 
 }  // namespace smmu::units::smmuv3

@@ -32,22 +32,23 @@ bool nothing_answers(const hw::Registers& unit) {
 
 }  // namespace
 
-Result<FirstLook> look(platform::Platform& platform, PhysRange registers) {
+Result<FirstLook> look(platform::Platform& platform, const topology::Unit& described) {
+    const PhysRange registers = described.registers;
     const std::string name = fmt::format("vtd@{:x}", registers.first.value);
     SMMU_TRY(const PhysRange first_page, window(registers, smallest_window, name));
     SMMU_TRY(const std::unique_ptr<hw::Mmio> mmio, platform.registers(first_page));
     const hw::Registers unit(*mmio);
-    if (nothing_answers(unit)) return FirstLook{.answers = false, .register_bytes = 0, .root = {}};
+    if (nothing_answers(unit)) return FirstLook{};
     SMMU_TRY(const Features features, Features::read(unit, name));
-    FirstLook seen{.answers = true, .register_bytes = features.register_bytes(), .root = {}};
+    FirstLook seen{.answers = true, .register_bytes = features.register_bytes()};
     if (unit.read<GlobalStatus>().has(GlobalStatus::translation))
-        seen.root = PhysAddr{unit.read<RootTable>().in_place(RootTable::address)};
+        seen.tables = PhysAddr{unit.read<RootTable>().in_place(RootTable::address)};
     return seen;
 }
 
-Result<std::unique_ptr<IommuUnit>> open(platform::Platform& platform, PhysRange registers,
-                                        memory::Arena& arena, memory::Account& tables, Clock& clock,
-                                        unsigned host_address_bits) {
+Result<std::unique_ptr<IommuUnit>> open(platform::Platform& platform, const topology::Unit& described, memory::Arena& arena,
+                                        memory::Account& tables, Clock& clock) {
+    const PhysRange registers = described.registers;
     std::string name = fmt::format("vtd@{:x}", registers.first.value);
     SMMU_TRY(const PhysRange first_look, window(registers, smallest_window, name));
     SMMU_TRY(std::unique_ptr<hw::Mmio> mmio, platform.registers(first_look));
@@ -59,7 +60,7 @@ Result<std::unique_ptr<IommuUnit>> open(platform::Platform& platform, PhysRange 
     }
     SMMU_TRY(std::unique_ptr<VtdUnit> unit,
              VtdUnit::create(std::move(mmio), features, std::move(name), arena, tables, clock,
-                             host_address_bits));
+                             described.host_address_bits));
     return std::unique_ptr<IommuUnit>(std::move(unit));
 }
 

@@ -3,28 +3,21 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 
 #include "platform/platform.hpp"
+#include "topology/topology.hpp"
+#include "units/first_look.hpp"
 #include "units/unit.hpp"
 
 namespace smmu::units::vtd {
 
-// Discovery only: reads registers and takes four frames (six in scalable mode); nothing is written to the hardware.
-// `registers` is what the table says; more is mapped where the unit's own registers say so. ENXIO
-// when nothing answers, ENOTSUP when this driver cannot contain with the unit. The machine has
-// physical addresses below 2^host_address_bits (DMAR's HAW).
-Result<std::unique_ptr<IommuUnit>> open(platform::Platform& platform, PhysRange registers,
-                                        memory::Arena& arena, memory::Account& tables, Clock& clock,
-                                        unsigned host_address_bits = 52);
+// Discovery only: reads registers and takes four frames (six in scalable mode); nothing is written to the hardware. Its
+// registers are where the table says; more is mapped where the unit's own registers say so. ENXIO when nothing answers, ENOTSUP
+// when this driver cannot contain with the unit.
+Result<std::unique_ptr<IommuUnit>> open(platform::Platform& platform, const topology::Unit& unit, memory::Arena& arena,
+                                        memory::Account& tables, Clock& clock);
 
-// What a unit says before anything is decided; registers are only read.
-struct FirstLook {
-    bool answers = true;                // false: all ones, as where nothing is
-    std::uint64_t register_bytes = 0;   // how far its registers reach
-    std::optional<PhysAddr> root;       // it is translating, with these tables
-};
 // The platform's error when the registers cannot be had, ENOTSUP when this driver makes nothing of the unit.
-Result<FirstLook> look(platform::Platform& platform, PhysRange registers);
+Result<FirstLook> look(platform::Platform& platform, const topology::Unit& unit);
 
 }  // namespace smmu::units::vtd

@@ -8,6 +8,7 @@
 #include "platform/board/board_platform.hpp"
 #include "tests/board/board_fixture.hpp"
 #include "units/vtd/open.hpp"
+#include "tests/unit/driving.hpp"
 
 namespace smmu::test::vtd {
 
@@ -25,28 +26,15 @@ inline constexpr PhysAddr foreign_tables{0x300'0000};
 inline constexpr std::uint64_t table_bytes = 4u << 20;
 inline constexpr unsigned host_bits = 39;  // enough for what the boards have
 
-inline Result<void> apply(units::AddressSpace& space, const units::Change& change) {
-    const units::Change changes[] = {change};
-    SMMU_TRY(units::Plan plan, space.prepare(changes));
-    units::Budget budget;
-    for (;;) {
-        SMMU_TRY(const units::Progress progress, space.commit(plan, budget));
-        if (progress == units::Progress::done) return {};
-    }
-}
 inline Result<void> map(units::AddressSpace& space, Iova iova, PhysAddr memory,
                         Access access = read_write, std::uint64_t length = page) {
-    return apply(space, paging::Map{{iova, iova + (length - 1)}, memory, access});
+    return units::apply(space, paging::Map{{iova, iova + (length - 1)}, memory, access});
 }
 inline Result<void> unmap(units::AddressSpace& space, Iova iova, std::uint64_t length = page) {
-    return apply(space, paging::Unmap{{iova, iova + (length - 1)}});
+    return units::apply(space, paging::Unmap{{iova, iova + (length - 1)}});
 }
 
-class Collected final : public units::RefusalSink {
-public:
-    void refused(const Refusal& refusal) noexcept override { all.push_back(refusal); }
-    std::vector<Refusal> all;
-};
+using units::Collected;
 
 // One instance of the service on the board.
 struct Instance {
@@ -56,8 +44,8 @@ struct Instance {
                  platform.table_memory(std::nullopt, table_bytes));
         SMMU_TRY(instance->arena, memory::Arena::open(memory, platform.boot_identity()));
         SMMU_TRY(instance->unit,
-                 units::vtd::open(platform, test::q35::vtd_registers, *instance->arena,
-                                  instance->account, instance->clock, host_bits));
+                 units::vtd::open(platform, units::described(test::q35::vtd_registers, host_bits),
+                                  *instance->arena, instance->account, instance->clock));
         return instance;
     }
     units::AddressSpace& space() {

@@ -328,7 +328,7 @@ TEST_P(DmaOracle, EveryByteIsWhereTheOracleSays) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Boards, DmaOracle,
-                         testing::Values("q35-vtd", "q35-vtd-first-stage", "virt-smmuv3", "virt-smmuv3-s1", "virt-smmuv3-s2"),
+                         testing::Values("q35-vtd", "q35-vtd-first-stage", "virt-smmuv3", "virt-smmuv3-s1", "virt-smmuv3-s2", "virt-smmuv3-dt"),
                          [](const auto& board) {
                              std::string name = board.param;
                              std::ranges::replace(name, '-', '_');

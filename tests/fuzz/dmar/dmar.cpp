@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fuzz: any bytes as a DMAR table, with the checksum made right so that the fuzzer gets past it;
-// then a survey of it.
+// Fuzz: any bytes as a DMAR table; then a survey of it.
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
 #include "config/configuration.hpp"
 #include "firmware/dmar.hpp"
 #include "survey/survey.hpp"
+#include "tests/fuzz/acpi_table.hpp"
 
 namespace {
 
@@ -30,18 +29,7 @@ smmu::topology::PciTree small_tree() {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    std::vector<std::byte> bytes;
-    for (std::size_t i = 0; i < size; ++i) bytes.push_back(std::byte(data[i]));
-    if (size >= 36) {
-        for (unsigned i = 0; i < 4; ++i) {
-            bytes[i] = std::byte("DMAR"[i]);
-            bytes[4 + i] = std::byte(size >> (8 * i));
-        }
-        bytes[9] = std::byte{0};
-        unsigned sum = 0;
-        for (const std::byte byte : bytes) sum += std::to_integer<unsigned>(byte);
-        bytes[9] = std::byte(0x100 - (sum & 0xff));
-    }
+    const auto bytes = smmu::test::acpi_table(data, size, "DMAR");
     const auto tree = small_tree();
     const auto configuration = smmu::config::defaults(smmu::config::Edition::plain);
     (void)smmu::survey::survey({{{"DMAR", bytes}}, tree, configuration, {}, {}, {}, {}});

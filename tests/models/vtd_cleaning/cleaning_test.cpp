@@ -13,6 +13,7 @@
 #include "memory/coherency.hpp"
 #include "tests/models/vtd/model/unit.hpp"
 #include "units/vtd/open.hpp"
+#include "tests/unit/driving.hpp"
 
 namespace {
 
@@ -52,15 +53,6 @@ void publish(Coherency coherency, const volatile void* start, std::size_t bytes)
 }  // namespace smmu::memory
 
 namespace {
-
-class Time final : public Clock {
-public:
-    Instant now() noexcept override { return Instant(time_ += Nanoseconds(100)); }
-    void pause(Nanoseconds length) noexcept override { time_ += length; }
-
-private:
-    Nanoseconds time_{};
-};
 
 class Registers final : public hw::Mmio {
 public:
@@ -108,7 +100,7 @@ public:
         auto arena = memory::Arena::open(*machine_.table_memory(std::nullopt, 0), machine_.boot_identity());
         EXPECT_TRUE(arena) << arena.error().text;
         arena_ = std::move(*arena);
-        auto opened = units::vtd::open(machine_, registers, *arena_, account_, clock_, 39);
+        auto opened = units::vtd::open(machine_, units::described(registers, 39), *arena_, account_, clock_);
         EXPECT_TRUE(opened) << opened.error().text;
         driver_ = std::move(*opened);
         for (auto& space : spaces_) space = *driver_->create_space(account_);
@@ -197,7 +189,7 @@ private:
     smmu::model::Complaints complaints_;
     model::Unit unit_;
     Machine machine_;
-    Time clock_;
+    units::Time clock_;
     memory::Account& account_ = *new memory::Account;  // as long as the spaces
     std::unique_ptr<memory::Arena> arena_;
     std::unique_ptr<units::IommuUnit> driver_;

@@ -26,6 +26,7 @@ struct OracleGroup {
     std::vector<unsigned> devices;
     std::vector<std::pair<unsigned, std::uint32_t>> streams;  // unit, stream
     Bytes always{};                    // identity, not rounded, protected bytes included
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> doorbells;  // frames: where they begin in the window, their lengths
     std::optional<unsigned> attached;  // object
 };
 
@@ -85,12 +86,23 @@ struct Oracle {
         return result;
     }
 
+    // And while it is attached: of each frame the first granule, where the whole of it is in the frame.
+    Bytes with_doorbells(unsigned group, unsigned granule) const {
+        Bytes result = always(group, granule);
+        for (const auto& [first, length] : groups[group].doorbells) {
+            if (first % granule != 0 || length < granule) continue;
+            for (std::uint64_t i = first; i < first + granule; ++i)
+                result[i] = {window_start + i, result[i].access | 2u};  // write
+        }
+        return result;
+    }
+
     // What a group reaches in an object; nothing when the rules forbid it.
     std::optional<Bytes> reach(unsigned group, unsigned unit, const OracleObject& object) const {
         const auto opened = rounded(object.bytes, object.granule);
         if (!opened) return std::nullopt;
         Bytes result = *opened;
-        const Bytes extra = always(group, unit_granule[unit]);
+        const Bytes extra = with_doorbells(group, unit_granule[unit]);
         for (std::uint64_t i = 0; i < window_bytes; ++i) {
             if (extra[i].access == 0) continue;
             if (result[i].access != 0 && result[i].physical != extra[i].physical)

@@ -42,9 +42,11 @@ inline topology::Topology machine_of_groups(std::uint64_t cell_bytes = 1) {
         return PhysRange{{(window_start + offset) * cell_bytes}, {(window_start + offset + length) * cell_bytes - 1}};
     };
     m.devices[3].grants = {{Grant::Kind::startup, memory(100, 60), read_write, true, {}},
-                           {Grant::Kind::doorbell, memory(300, 4), Access::write, true, {}}};
-    m.devices[5].grants = {{Grant::Kind::reserved, memory(150, 30), Access::read, true, {}}};
-    m.protected_memory = {{memory(130, 2), "test"}, {memory(400, 10), "test"}};
+                           {Grant::Kind::doorbell, memory(416, 16), Access::write, true, {}}};
+    // Of this one unit 1 has no granule that holds nothing else.
+    m.devices[5].grants = {{Grant::Kind::reserved, memory(150, 30), Access::read, true, {}},
+                           {Grant::Kind::doorbell, memory(320, 16), Access::write, true, {}}};
+    m.protected_memory = {{memory(130, 2), "test"}, {memory(400, 10), "test"}, {memory(416, 16), "a doorbell"}};
     return m;
 }
 
@@ -60,11 +62,16 @@ inline Oracle oracle_of(const topology::Topology& m, std::uint64_t cell_bytes = 
             if (std::ranges::find(group.streams, stream) == group.streams.end())
                 group.streams.push_back(stream);
         }
-        for (const auto& grant : m.devices[i].grants)
+        for (const auto& grant : m.devices[i].grants) {
+            if (grant.kind == topology::Grant::Kind::doorbell) {
+                group.doorbells.emplace_back(grant.range.first.value / cell_bytes - window_start, grant.range.length() / cell_bytes);
+                continue;
+            }
             for (auto a = grant.range.first.value / cell_bytes; a <= grant.range.last.value / cell_bytes; ++a) {
                 Cell& cell = group.always[a - window_start];
                 cell = {a, cell.access | unsigned(grant.access)};
             }
+        }
     }
     for (const auto& part : m.protected_memory)
         for (auto a = part.range.first.value / cell_bytes; a <= part.range.last.value / cell_bytes; ++a)

@@ -209,16 +209,17 @@ Layout vtd_first_stage_layout(unsigned levels, unsigned input_bits, std::uint64_
 
 namespace {
 
-// `of_leaf`: what the bits of a leaf besides address and type mean; bad where they are not ours.
+// `of_leaf`: what the bits of a leaf besides address and type mean; bad where they are not ours. `of_link`: those of a link.
 Layout arm_layout(unsigned levels, unsigned input_bits, std::uint64_t leaf_sizes,
-                  std::function<Decoded(std::uint64_t attributes)> of_leaf) {
+                  std::function<Decoded(std::uint64_t attributes)> of_leaf, std::uint64_t of_link = 0) {
     const auto page_log2 = static_cast<unsigned>(std::countr_zero(leaf_sizes));
-    const auto decode = [leaf_sizes, page_log2, of_leaf](std::uint64_t word, unsigned level) -> Decoded {
+    const auto decode = [leaf_sizes, page_log2, of_leaf, of_link](std::uint64_t word, unsigned level) -> Decoded {
         if (word == 0) return {};
         const std::uint64_t address = 0x0000'FFFF'FFFF'FFFF & ~((std::uint64_t{1} << page_log2) - 1);
         const std::uint64_t frame = word & address, size = std::uint64_t{1} << (page_log2 + (page_log2 - 3) * level);
         const std::uint64_t attributes = word & ~(address | 3);
-        if (level > 0 && (word & 3) == 3) return {attributes == 0 ? Decoded::Kind::link : Decoded::Kind::bad, frame, true, true};
+        if (level > 0 && (word & 3) == 3)
+            return {attributes == of_link ? Decoded::Kind::link : Decoded::Kind::bad, frame, true, true};
         if ((word & 3) != (level == 0 ? 3 : 1)) return {Decoded::Kind::bad};
         if ((leaf_sizes & size) == 0 || (frame & (size - 1)) != 0) return {Decoded::Kind::bad};
         Decoded leaf = of_leaf(attributes);
@@ -226,6 +227,16 @@ Layout arm_layout(unsigned levels, unsigned input_bits, std::uint64_t leaf_sizes
         return leaf;
     };
     return {levels, page_log2 - 3, input_bits, decode, page_log2};
+}
+
+Layout stage1_layout(unsigned levels, unsigned input_bits, std::uint64_t leaf_sizes, std::uint64_t of_leaves,
+                     std::uint64_t of_links) {
+    const auto leaf = [of_leaves](std::uint64_t attributes) -> Decoded {
+        const std::uint64_t always = 1 << 11 | 1 << 10 | 3 << 8 | 1 << 6 | of_leaves;
+        if ((attributes & ~std::uint64_t{0x80}) != always) return {Decoded::Kind::bad};
+        return {Decoded::Kind::leaf, 0, true, (attributes & 0x80) == 0};
+    };
+    return arm_layout(levels, input_bits, leaf_sizes, leaf, of_links);
 }
 
 }  // namespace
@@ -240,11 +251,11 @@ Layout arm_stage2_layout(unsigned levels, unsigned input_bits, std::uint64_t lea
 }
 
 Layout arm_stage1_layout(unsigned levels, unsigned input_bits, std::uint64_t leaf_sizes) {
-    return arm_layout(levels, input_bits, leaf_sizes, [](std::uint64_t attributes) -> Decoded {
-        constexpr std::uint64_t always = 1 << 11 | 1 << 10 | 3 << 8 | 1 << 6;
-        if ((attributes & ~std::uint64_t{0x80}) != always) return {Decoded::Kind::bad};
-        return {Decoded::Kind::leaf, 0, true, (attributes & 0x80) == 0};
-    });
+    return stage1_layout(levels, input_bits, leaf_sizes, 0, 0);
+}
+
+Layout arm_stage1_non_secure_layout(unsigned levels, unsigned input_bits, std::uint64_t leaf_sizes) {
+    return stage1_layout(levels, input_bits, leaf_sizes, 1 << 5, std::uint64_t{1} << 63);
 }
 
 }  // namespace smmu::paging::test

@@ -104,5 +104,7 @@ Layout vtd_first_stage_layout(unsigned levels, unsigned input_bits, std::uint64_
 // Both stages of VMSAv8-64 with the smallest of `leaf_sizes` for a granule: accessed, write-back, inner shareable; the first unprivileged and not global.
 Layout arm_stage2_layout(unsigned levels, unsigned input_bits, std::uint64_t leaf_sizes);
 Layout arm_stage1_layout(unsigned levels, unsigned input_bits, std::uint64_t leaf_sizes);
+// The first with NS in leaves and NSTable in links.
+Layout arm_stage1_non_secure_layout(unsigned levels, unsigned input_bits, std::uint64_t leaf_sizes);
 
 }  // namespace smmu::paging::test

@@ -29,7 +29,8 @@ struct Scene {
     std::uint64_t quota;   // of each account
     bool scarce = false;   // somebody else takes and returns frames at random
     memory::Coherency coherency = memory::Coherency::snooped;
-    enum class Tables { vtd_second_stage, vtd_first_stage, arm_stage2, arm_stage1 } tables = Tables::vtd_second_stage;
+    enum class Tables { vtd_second_stage, vtd_first_stage, arm_stage2, arm_stage1, arm_stage1_non_secure };
+    Tables tables = Tables::vtd_second_stage;
 
     // Of a table below the root, which is a page long.
     std::uint64_t table_frames() const { return (std::uint64_t{1} << std::countr_zero(leaf_sizes)) / memory::frame_bytes; }
@@ -54,6 +55,7 @@ std::unique_ptr<CheckedSpaceBase> make_space(const Scene& scene, memory::Arena& 
             if ((scene.leaf_sizes & page_16k) != 0) return make.operator()<ArmStage1Of16K>(arm_stage1_layout);
             if ((scene.leaf_sizes & page_64k) != 0) return make.operator()<ArmStage1Of64K>(arm_stage1_layout);
             return make.operator()<ArmStage1>(arm_stage1_layout);
+        case Tables::arm_stage1_non_secure: return make.operator()<ArmStage1NonSecure>(arm_stage1_non_secure_layout);
         case Tables::vtd_second_stage: break;
     }
     return make.operator()<VtdSecondStage>(vtd_second_stage_layout);
@@ -171,7 +173,10 @@ INSTANTIATE_TEST_SUITE_P(
         Scene{"Arm64KStage2Bits44Quota", 2, 44, page_64k | block_64k, 4800, 160, false, memory::Coherency::snooped,
               Tables::arm_stage2},
         Scene{"Arm64KStage1Bits48", 3, 48, page_64k | block_64k, 4800, unlimited, false, memory::Coherency::snooped,
-              Tables::arm_stage1}),
+              Tables::arm_stage1},
+        // Four entries in the root.
+        Scene{"ArmStage1Bits32NonSecure", 3, 32, page | large | huge, 700, unlimited, false, memory::Coherency::not_snooped,
+              Tables::arm_stage1_non_secure}),
     [](const auto& scene) { return std::string(scene.param.name); });
 
 }  // namespace

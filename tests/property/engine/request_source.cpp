@@ -30,7 +30,7 @@ std::uint64_t RequestSource::first_page() {
     const std::uint64_t row = std::uint64_t{1} << (page_log2_ - 3);  // pages of a leaf table
     const std::uint64_t hot[] = {0, row, 2 * row, std::uint64_t{1} << 18, (std::uint64_t{1} << 20) - row,
                                  std::uint64_t{1} << 20, end - row, end - 1};
-    const std::uint64_t at = hot[below(std::size(hot))];
+    const std::uint64_t at = std::min(hot[below(std::size(hot))], end - 1);  // 32 bits of address end before some
     switch (below(4)) {
         case 0: return at;
         case 1: return at > 0 ? at - 1 : 1;

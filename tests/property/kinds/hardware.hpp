@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "tests/models/vtd/model/unit.hpp"
+#include "tests/unit/driving.hpp"
 #include "tests/unit/smmuv3/silicon.hpp"
 #include "units/smmuv3/unit.hpp"
 #include "units/vtd/unit.hpp"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Kinds: one service on two units of different kinds or granules, with their real drivers and tables in one arena, and
-// objects whose devices are behind both. After every call each device reaches, by its own accesses, what the oracle says;
-// after everything that a driver writes, nothing that is in neither the set before nor the set after. Instances are killed,
-// and their successors adopt what they left. SMMU_TEST_SEED repeats a run; LONG=1 makes it ten times as long.
+// Kinds: one service on two units of different kinds (VT-d, SMMUv3, SMMUv2, IPMMU) or granules, with their real drivers and
+// tables in one arena, and objects whose devices are behind both. After every call each device reaches, by its own accesses,
+// what the oracle says; after everything that a driver writes, nothing that is in neither the set before nor the set after.
+// Instances are killed, and their successors adopt what they left. SMMU_TEST_SEED repeats a run; LONG=1: ten times as long.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -10,6 +10,8 @@
 #include "memory/gather.hpp"
 #include "tests/property/containment/script.hpp"
 #include "tests/property/kinds/hardware.hpp"
+#include "tests/property/kinds/models.hpp"
+#include "tests/unit/driving.hpp"
 
 namespace smmu::containment::testing {
 namespace {
@@ -17,36 +19,34 @@ namespace {
 constexpr std::uint64_t cell_bytes = 512;  // of the oracle: a page of 4 KiB is eight
 
 struct Side {
-    std::optional<model::vtd::Features> vtd;  // else an SMMUv3
-    silicon::Facts smmu;
+    std::function<std::unique_ptr<Hardware>(model::Memory& ram)> make;
     unsigned granule_log2 = 12;
     bool write_implies_read = false;
 };
-Side legacy_vtd() { return {.vtd = model::vtd::Features{.large_pages = 3}, .smmu = {}}; }
-Side first_stage_vtd() {
-    return {.vtd = model::vtd::Features{.major = 3, .scalable = true, .first_stage = true, .pasid_bits = 20},
-            .smmu = {}, .write_implies_read = true};
+Side vtd(const model::vtd::Features& features, bool first_stage) {
+    return {[features](model::Memory& ram) { return std::make_unique<VtdHardware>(ram, features); }, 12, first_stage};
 }
+Side legacy_vtd() { return vtd({.large_pages = 3}, false); }
+Side first_stage_vtd() { return vtd({.major = 3, .scalable = true, .first_stage = true, .pasid_bits = 20}, true); }
 Side smmu(unsigned granule_log2, unsigned stage, bool has_ranges = true) {
-    Side side{.vtd = {}, .smmu = {}, .granule_log2 = granule_log2, .write_implies_read = stage == 1};
-    side.smmu.only_granule(granule_log2);
-    if (stage == 1) side.smmu.only_stage1();
-    if (!has_ranges) side.smmu.idr3 &= ~(1u << 10);
-    return side;
+    silicon::Facts facts;
+    facts.only_granule(granule_log2);
+    if (stage == 1) facts.only_stage1();
+    if (!has_ranges) facts.idr3 &= ~(1u << 10);
+    return {[facts](model::Memory& ram) { return std::make_unique<SmmuV3Hardware>(ram, facts); }, granule_log2, stage == 1};
+}
+Side smmuv2(bool stage2) {
+    const model::mmu500::Features features{.stage2 = stage2, .nested = stage2, .banks = 24, .stage2_banks = stage2 ? 4u : 0u};
+    return {[features](model::Memory& ram) { return std::make_unique<SmmuV2Hardware>(ram, features); }, 12, !stage2};
+}
+// With as many contexts as the script needs spaces.
+Side ipmmu() {
+    return {[](model::Memory& ram) { return std::make_unique<IpmmuHardware>(ram, "v4h"); }, 12, false};
 }
 
 struct Shape {
     const char* name;
     Side sides[2];
-};
-
-class Time final : public Clock {
-public:
-    Instant now() noexcept override { return Instant(time_ += Nanoseconds(100)); }
-    void pause(Nanoseconds length) noexcept override { time_ += length; }
-
-private:
-    Nanoseconds time_{};
 };
 
 class Quiet final : public DeviceControl {
@@ -69,13 +69,7 @@ Oracle oracle_for(const Shape& shape) {
 class Kinds final : public Script {
 public:
     Kinds(std::uint64_t seed, const Shape& shape) : Script(seed, oracle_for(shape), cell_bytes), shape_(shape) {
-        for (unsigned i = 0; i < 2; ++i) {
-            const Side& side = shape.sides[i];
-            if (side.vtd)
-                hardware_[i] = std::make_unique<VtdHardware>(ram_, *side.vtd);
-            else
-                hardware_[i] = std::make_unique<SmmuV3Hardware>(ram_, side.smmu);
-        }
+        for (unsigned i = 0; i < 2; ++i) hardware_[i] = shape.sides[i].make(ram_);
         start();
         for (auto& hardware : hardware_) hardware->after_write = [this] { look_between(); };
     }
@@ -104,7 +98,7 @@ private:
     struct Instance {
         std::unique_ptr<memory::Arena> arena;
         memory::Account account, others;
-        Time clock;
+        units::Time clock;
         Quiet control;
         std::unique_ptr<Containment> service;
     };
@@ -277,6 +271,10 @@ INSTANTIATE_TEST_SUITE_P(Pairs, KindsProperty,
                                            Shape{"VtdAndSmmuV3Of64K", {legacy_vtd(), smmu(16, 2, false)}},
                                            Shape{"VtdAndStage1Of64K", {legacy_vtd(), smmu(16, 1)}},
                                            Shape{"FirstStageAndSmmuV3Of16K", {first_stage_vtd(), smmu(14, 2)}},
+                                           Shape{"VtdAndSmmuV2", {legacy_vtd(), smmuv2(true)}},
+                                           Shape{"SmmuV2Stage1AndSmmuV3", {smmuv2(false), smmu(12, 2)}},
+                                           Shape{"IpmmuAndSmmuV2", {ipmmu(), smmuv2(true)}},
+                                           Shape{"SmmuV3AndIpmmu", {smmu(12, 1), ipmmu()}},
                                            Shape{"TwoSmmuV3", {smmu(12, 2), smmu(12, 2)}},
                                            Shape{"SmmuV3Of16KAndStage1", {smmu(14, 2), smmu(12, 1, false)}}),
                          [](const auto& shape) { return std::string(shape.param.name); });

@@ -18,7 +18,7 @@ TEST_F(Devices, EveryKnownStreamIsAssignedAtTakeOver) {
     EXPECT_EQ(may(unit0, 8, 0x50000), "-");
     EXPECT_EQ(may(unit0, 24, 0x50000), "rw");
     EXPECT_EQ(may(unit0, 25, 0x60000), "rw");
-    EXPECT_EQ(may(unit0, 24, 0x70040), "w") << "the doorbell's granule";
+    EXPECT_EQ(may(unit0, 24, 0x70040), "-") << "a doorbell is for attached devices";
     EXPECT_EQ(may(unit0, 24, 0x68000), "-") << "not honoured";
     EXPECT_EQ(may(unit0, 24, 0x51000), "-") << "its granule holds protected bytes";
     EXPECT_EQ(may(unit0, 32, 0x51000), "-");
@@ -122,6 +122,14 @@ TEST_F(Devices, GrantsMeetingStartupRangesKeepTheirAddressAndAddPermissions) {
     EXPECT_EQ(may(unit0, 24, 0x70000), "rw");
     EXPECT_EQ(grant(a, o, 0x70000, page, Access::none), 0);
     EXPECT_EQ(may(unit0, 24, 0x70000), "w");
+}
+
+TEST_F(Devices, ADoorbellIsOpenWhileTheDeviceIsAttached) {
+    EXPECT_EQ(add(a, o, starter), 0);
+    EXPECT_EQ(may(unit0, 24, 0x70040), "w");
+    EXPECT_EQ(may(unit0, 8, 0x70040), "-");
+    EXPECT_EQ(remove(a, starter), 0);
+    EXPECT_EQ(may(unit0, 24, 0x70040), "-");
 }
 
 TEST_F(Devices, AddingADeviceWhoseStartupRangeIsTranslatedElsewhereIsEINVAL) {

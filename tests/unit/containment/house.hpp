@@ -52,7 +52,7 @@ inline topology::Topology small_machine() {
     startup.grants = {{Grant::Kind::startup, phys(0x50000, 0x2000), read_write, true, {}},
                       {Grant::Kind::reserved, phys(0x60000, 0x1000), read_write, true, {}},
                       {Grant::Kind::reserved, phys(0x68000, 0x1000), read_write, false, {}},
-                      {Grant::Kind::doorbell, phys(0x70040, 0x4), Access::write, true, {}}};
+                      {Grant::Kind::doorbell, phys(0x70000, 0x1000), Access::write, true, {}}};
     m.devices.push_back(startup);
     auto host = pci_device(4, 0, {stream(0, 32)}, 3);
     host.host = true;

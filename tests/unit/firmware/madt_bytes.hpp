@@ -2,17 +2,16 @@
 // MadtBytes: an MADT of an Arm machine made by hand, structure by structure.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <vector>
 
+#include "tests/unit/firmware/acpi_bytes.hpp"
+
 namespace smmu::test {
 
-class MadtBytes {
+class MadtBytes : public AcpiBytes {
 public:
-    MadtBytes() : bytes_(44) {
-        for (unsigned i = 0; i < 4; ++i) bytes_[i] = std::byte("APIC"[i]);
-    }
+    MadtBytes() : AcpiBytes("APIC", 44) {}
     MadtBytes& distributor(std::uint64_t base, unsigned version) {
         number(0x0c, 1), number(24, 1), number(0, 6), number(base, 8), number(0, 4), number(version, 1), number(0, 3);
         return *this;
@@ -37,20 +36,6 @@ public:
         for (const unsigned value : values) number(value, 1);
         return *this;
     }
-    std::vector<std::byte> table() const {
-        auto table = bytes_;
-        for (unsigned i = 0; i < 4; ++i) table[4 + i] = std::byte(table.size() >> (8 * i));
-        unsigned sum = 0;
-        for (const std::byte byte : table) sum += std::to_integer<unsigned>(byte);
-        table[9] = std::byte(0x100 - (sum & 0xff));
-        return table;
-    }
-
-private:
-    void number(std::uint64_t value, unsigned bytes) {
-        for (unsigned i = 0; i < bytes; ++i) bytes_.push_back(i < 8 ? std::byte(value >> (8 * i)) : std::byte{0});
-    }
-    std::vector<std::byte> bytes_;
 };
 
 }  // namespace smmu::test

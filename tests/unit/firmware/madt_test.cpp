@@ -35,7 +35,7 @@ TEST(Madt, FramesOfVersion3) {
         read(MadtBytes().distributor(0x08000000, 3).cpu(0, 0).redistributors(0x080a0000, 0xf60000).its(0, 0x08080000));
     EXPECT_EQ(frames_of(madt), "8000000-800ffff 80a0000-8ffffff 8080000-808ffff");
     ASSERT_EQ(madt.services.size(), 1u);
-    EXPECT_EQ(madt.services[0].doorbell, (PhysRange{PhysAddr{0x08090000}, PhysAddr{0x08090fff}}));
+    EXPECT_EQ(madt.services[0].doorbell, (PhysRange{PhysAddr{0x08090000}, PhysAddr{0x0809ffff}}));
     EXPECT_EQ(madt.services[0].origin.text, "APIC+0xa4");
     EXPECT_TRUE(madt.findings.empty());
 }

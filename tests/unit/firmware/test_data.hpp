@@ -2,12 +2,19 @@
 // Test data: tables and their expectations under tests/data.
 #pragma once
 
+#include <gtest/gtest.h>
+
+#include <algorithm>
 #include <cstddef>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <map>
+#include <sstream>
 #include <string>
 #include <vector>
+
+#include "tests/unit/firmware/acpi_bytes.hpp"
 
 namespace smmu::test {
 
@@ -38,12 +45,33 @@ inline std::vector<std::filesystem::path> tables_of(const std::string& kind) {
     return paths;
 }
 
-// Makes the bytes sum to zero again, in the checksum's byte.
-inline void fix_checksum(std::vector<std::byte>& table) {
-    table[9] = std::byte{0};
-    unsigned sum = 0;
-    for (const std::byte byte : table) sum += std::to_integer<unsigned>(byte);
-    table[9] = std::byte(0x100 - (sum & 0xff));
+// What an index of damaged files expects: "reject" (the whole) or "partial". By file.
+inline std::map<std::string, std::string> expectations(const std::string& index_file) {
+    std::istringstream index(text_of(data_folder() / index_file));
+    std::map<std::string, std::string> expected;
+    std::string line;
+    std::getline(index, line);  // the names of the columns
+    while (std::getline(index, line)) expected[line.substr(0, line.find('\t'))] = line.substr(line.rfind('\t') + 1);
+    return expected;
+}
+
+// Reads the table with every byte behind its header changed, four times each, and every prefix of it. No prefix may be read
+// that ends before the first structure; else what matters is that it ends, which a sanitizer watches.
+template <class Read>
+void read_every_damage(const std::vector<std::byte>& sound, std::size_t first_structure, Read read) {
+    constexpr std::size_t header_bytes = 36;
+    for (std::size_t i = header_bytes; i < sound.size(); ++i)
+        for (const unsigned value : {0x00u, 0x01u, 0x7fu, 0xffu}) {
+            auto changed = sound;
+            changed[i] = std::byte(value);
+            fix_checksum(changed);
+            (void)read(changed);
+        }
+    for (std::size_t length = 0; length < sound.size(); ++length) {
+        std::vector<std::byte> prefix(sound.begin(), sound.begin() + std::ptrdiff_t(length));
+        seal(prefix);
+        EXPECT_TRUE(length >= first_structure || !read(prefix)) << length;
+    }
 }
 
 }  // namespace smmu::test

@@ -6,6 +6,7 @@
 
 #include "silicon.hpp"
 #include "units/smmuv3/unit.hpp"
+#include "tests/unit/driving.hpp"
 
 namespace smmu::units::smmuv3 {
 
@@ -14,30 +15,6 @@ using silicon::Unit;
 inline constexpr std::uint32_t nic = 0x18, disk = 0x20, stranger = 0x28, remote = 0x200;
 inline constexpr std::uint64_t page = 0x1000;
 
-class Time final : public Clock {
-public:
-    Instant now() noexcept override { return Instant(time_ += Nanoseconds(100)); }
-    void pause(Nanoseconds length) noexcept override { time_ += length; }
-
-private:
-    Nanoseconds time_{};
-};
-
-class Collected final : public RefusalSink {
-public:
-    void refused(const Refusal& refusal) noexcept override { all.push_back(refusal); }
-    std::vector<Refusal> all;
-};
-
-inline Result<void> apply(AddressSpace& space, const Change& change) {
-    const Change changes[] = {change};
-    SMMU_TRY(Plan plan, space.prepare(changes));
-    Budget budget;
-    for (;;) {
-        SMMU_TRY(const Progress progress, space.commit(plan, budget));
-        if (progress == Progress::done) return {};
-    }
-}
 inline Result<void> unmap(AddressSpace& space, std::uint64_t iova, std::uint64_t length) {
     return apply(space, paging::Unmap{{{iova}, {iova + length - 1}}});
 }

@@ -45,6 +45,15 @@ TEST(Advice, WhatFirmwareSaysCanBePasted) {
     EXPECT_NE(text.find("device 0000:01:00.0 use vtd@fed91000"), std::string::npos) << text;
 }
 
+TEST(Advice, NoLineIsAdvisedForProtectedMemory) {
+    Machine machine = two_units();
+    machine.dmar.rmrr(0xfed90000, 0xfed90fff, {{1, 0, {{3, 0}}}}).rmrr(0x1000, 0x1fff, {{1, 0, {{3, 0}}}});
+    const std::string text = pasted_back(machine, "smmu vtd");
+    EXPECT_NE(text.find("stays blocked unless this is added to its line: reserved 0x1000,4K,rw"), std::string::npos) << text;
+    EXPECT_EQ(text.find("added to its line: reserved 0xfed90000"), std::string::npos) << text;
+    EXPECT_NE(text.find("0xfed90000,4K,rw (DMAR+0x"), std::string::npos) << text;
+}
+
 TEST(Advice, WhatWasSaidByHandCanBePasted) {
     const std::string text = pasted_back(
         two_units(), "smmu vtd ignore\nunit dmar0 fed90000\ndevice 0000:00:02.0 use dmar0 blocked\ndevice 0000:00:03.0 use dmar0\n");

@@ -10,6 +10,7 @@
 
 #include "config/parse.hpp"
 #include "survey/survey.hpp"
+#include "tests/unit/firmware/acpi_bytes.hpp"
 
 namespace smmu::test {
 
@@ -25,7 +26,7 @@ inline config::Configuration read(const std::string& text) {
 }
 
 // Bytes of a DMAR table, structure by structure.
-class DmarBytes {
+class DmarBytes : public AcpiBytes {
 public:
     struct Scope {
         unsigned type;
@@ -34,13 +35,9 @@ public:
         unsigned enumeration_id = 0;
     };
 
-    DmarBytes() {
-        text("DMAR");
-        number(0, 4);
-        bytes_.resize(36);
-        number(47, 1);
-        number(1, 1);
-        bytes_.resize(48);
+    DmarBytes() : AcpiBytes("DMAR", 48) {
+        bytes_[36] = std::byte{47};  // the highest address bit
+        bytes_[37] = std::byte{1};   // interrupts can be remapped
     }
     DmarBytes& drhd(std::uint64_t base, bool include_all, std::vector<Scope> scopes,
                     unsigned segment = 0) {
@@ -66,22 +63,7 @@ public:
             number(0, 1);
         });
     }
-    std::vector<std::byte> table() {
-        auto table = bytes_;
-        for (unsigned i = 0; i < 4; ++i) table[4 + i] = std::byte(table.size() >> (8 * i));
-        unsigned sum = 0;
-        for (const std::byte byte : table) sum += std::to_integer<unsigned>(byte);
-        table[9] = std::byte(0x100 - (sum & 0xff));
-        return table;
-    }
-
 private:
-    void number(std::uint64_t value, unsigned bytes) {
-        for (unsigned i = 0; i < bytes; ++i) bytes_.push_back(std::byte(value >> (8 * i)));
-    }
-    void text(const std::string& value) {
-        for (const char c : value) bytes_.push_back(std::byte(static_cast<unsigned char>(c)));
-    }
     template <class Body>
     DmarBytes& structure(unsigned type, const std::vector<Scope>& scopes, Body body) {
         const std::size_t start = bytes_.size();
@@ -103,13 +85,13 @@ private:
         bytes_[start + 3] = std::byte((bytes_.size() - start) >> 8);
         return *this;
     }
-    std::vector<std::byte> bytes_;
 };
 
 struct Machine {
     topology::PciTree pci;
     DmarBytes dmar;
     std::vector<std::byte> mcfg;
+    std::vector<std::byte> device_tree;
     bool has_dmar = true;
     std::vector<PhysRange> ram{{PhysAddr{0}, PhysAddr{0x7fffffff}}};
     std::vector<PhysRange> table_memory;
@@ -151,6 +133,7 @@ struct Machine {
         const auto bytes = dmar.table();
         std::vector<survey::Table> tables;
         if (has_dmar) tables.push_back({"DMAR", bytes});
+        if (!device_tree.empty()) tables.push_back({"dtb", device_tree});
         if (!mcfg.empty()) tables.push_back({"MCFG", mcfg});
         return survey::survey(
             {tables, pci, parsed.configuration, ram, table_memory, register_windows, silent_units});

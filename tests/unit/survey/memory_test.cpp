@@ -50,7 +50,7 @@ TEST(Reserved, InPlainMemoryStaysBlockedUntilConfirmed) {
     EXPECT_FALSE(only_grant(topology).honoured);
     const auto* finding = finding_of(topology, "reserved-not-honoured");
     ASSERT_NE(finding, nullptr);
-    EXPECT_NE(finding->text.find("reserved 0x7fff0000,0x20000"), std::string::npos)
+    EXPECT_NE(finding->text.find("device 0000:00:14.0 reserved 0x7fff0000,128K,rw"), std::string::npos)
         << finding->text;
     EXPECT_NE(finding->text.find("0000:00:14.0"), std::string::npos);
 
@@ -74,8 +74,29 @@ TEST(Reserved, SizeLimit) {
 TEST(Reserved, NeverProtectedMemory) {
     const auto topology = with_region(0xfed90000, 0xfed90fff).survey();
     EXPECT_FALSE(only_grant(topology).honoured);
-    EXPECT_NE(finding_of(topology, "reserved-not-honoured")->text.find("registers of vtd@fed90000"),
-              std::string::npos);
+    const std::string& text = finding_of(topology, "reserved-not-honoured")->text;
+    EXPECT_NE(text.find("registers of vtd@fed90000"), std::string::npos);
+    EXPECT_EQ(text.find("add:"), std::string::npos) << "no line would open it: " << text;
+    const auto large = with_region(0x80000000, ~std::uint64_t{0}).survey();
+    EXPECT_EQ(finding_of(large, "reserved-not-honoured")->text.find("add:"), std::string::npos) << "it holds protected memory, too";
+}
+
+// A clause that overrides speaks for all regions of the device: what is advised keeps those that are open, and works.
+TEST(Reserved, AdviceKeepsTheRegionsThatAreOpen) {
+    Machine machine = with_region(0x7fff0000, 0x7fffffff);
+    machine.dmar.rmrr(0x80000000, 0x8000ffff, {{1, 0, {{20, 0}}}});  // behind the closed one
+    const std::string line = "device 0000:00:14.0 reserved 0x80000000,64K,rw reserved 0x7fff0000,64K,rw";
+    const auto topology = machine.survey();
+    EXPECT_TRUE(finding_of(topology, "reserved-not-honoured")->text.ends_with("add: " + line))
+        << finding_of(topology, "reserved-not-honoured")->text;
+    const auto followed = machine.survey("smmu vtd " + line);
+    EXPECT_EQ(device_of(followed, usb)->grants.size(), 2u);
+    EXPECT_EQ(finding_of(followed, "reserved-not-honoured"), nullptr);
+
+    const std::string added = "device 0000:00:14.0 reserved 0x7fff0000,64K,rw";
+    const auto merged = machine.survey("combine merge smmu vtd");
+    EXPECT_TRUE(finding_of(merged, "reserved-not-honoured")->text.ends_with("add: " + added));
+    EXPECT_EQ(finding_of(machine.survey("combine merge smmu vtd " + added), "reserved-not-honoured"), nullptr);
 }
 
 TEST(Reserved, MergeAddsAndConfirms) {
@@ -157,9 +178,7 @@ TEST(Protected, WhatNobodyMayReach) {
     machine.mcfg.resize(60);
     machine.mcfg[44 + 3] = std::byte{0xb0};
     machine.mcfg[44 + 11] = std::byte{0xff};
-    unsigned sum = 0;
-    for (const std::byte byte : machine.mcfg) sum += std::to_integer<unsigned>(byte);
-    machine.mcfg[9] = std::byte(0x100 - (sum & 0xff));
+    test::fix_checksum(machine.mcfg);
     std::vector<std::string> seen;
     for (const auto& part : machine.survey().protected_memory) {
         char text[80];
@@ -188,9 +207,7 @@ std::vector<std::byte> window_at(std::uint64_t base, unsigned segment) {
     put(44, base, 8);
     put(52, segment, 2);
     put(55, 255, 1);
-    unsigned sum = 0;
-    for (const std::byte byte : table) sum += std::to_integer<unsigned>(byte);
-    put(9, 0x100 - (sum & 0xff), 1);
+    test::fix_checksum(table);
     return table;
 }
 

@@ -4,8 +4,11 @@
 
 #include <gtest/gtest.h>
 
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
 
+#include "tests/unit/firmware/madt_bytes.hpp"
 #include "tests/unit/firmware/test_data.hpp"
 
 namespace smmu::cli {
@@ -61,6 +64,46 @@ TEST(TableListing, ConfigurationWindowsToo) {
     }
 }
 
+TEST(TableListing, RealIortsHaveTheCountsOfTheOtherDecoder) {
+    const auto files = test::tables_of("IORT");
+    ASSERT_EQ(files.size(), 10u);
+    for (const auto& file : files) {
+        SCOPED_TRACE(file.filename());
+        const json listing = listing_of(file, "IORT");
+        const json counts = expected_counts(file);
+        const auto nodes = [&](const std::string& kind) { return counts["node_types"].value(kind, std::size_t{0}); };
+        EXPECT_EQ(listing["units"].size(), counts["iommus"]);
+        EXPECT_EQ(listing["reserved"].size(), counts.value("reserved", std::size_t{0}));
+        EXPECT_EQ(devices_of_type(listing, "namespace"), nodes("named"));
+        EXPECT_EQ(listing["frames"].size(), 2 * nodes("pmcg"));
+        for (const json& unit : listing["units"]) EXPECT_TRUE(unit["supported"]);
+        for (const json& device : listing["devices"]) EXPECT_EQ(device["id"].is_null(), device["type"] == "requesters");
+    }
+}
+
+TEST(TableListing, RequestersHaveTheStreamsOfTheirMapping) {
+    const json two = listing_of(test::data_folder() / "acpi/qemu11-virt-two-smmuv3-dev.IORT.bin", "IORT");
+    const json& first = two["devices"].front();
+    EXPECT_EQ(first["path"], "0000:0000-00ff");
+    EXPECT_EQ(first["streams"], json::parse(R"([{"unit": "smmuv3@c000000", "first": 0, "last": 255}])"));
+    const json around = listing_of(test::data_folder() / "acpi/qemu11-virt-smmuv3-pxb-bypass.IORT.bin", "IORT");
+    EXPECT_TRUE(std::ranges::any_of(around["devices"], [](const json& device) { return device["streams"].empty(); }));
+}
+
+TEST(TableListing, InterruptControllersAndDoorbells) {
+    test::MadtBytes madt;
+    madt.distributor(0x08000000, 3).redistributors(0x080a0000, 0x20000).its(0, 0x08080000).message_frame(1, 0x08020000);
+    const report::TableListing listing = list_tables(std::vector<platform::RawTable>{{"APIC", "APIC", madt.table()}});
+    std::vector<std::string> seen;
+    for (const report::ListedFrame& frame : listing.frames)
+        seen.push_back(fmt::format("{:x}-{:x} {} {}", frame.first, frame.last, frame.what, frame.doorbell));
+    EXPECT_EQ(seen, (std::vector<std::string>{"8000000-800ffff distributor false", "80a0000-80bffff redistributor false",
+                                              "8080000-808ffff interrupt translation service false",
+                                              "8090000-809ffff interrupt translation service true",
+                                              "8020000-8020fff message frame true"}));
+    EXPECT_NE(listing_text(listing).find("raise interrupts there"), std::string::npos);
+}
+
 TEST(TableListing, ADeviceBehindABridgeHasAPathButNoNumber) {
     const json listing = listing_of(test::data_folder() / "acpi/linuxhw-depo-super-server.DMAR.bin", "DMAR");
     const auto& devices = listing["reserved"].back()["devices"];
@@ -72,17 +115,17 @@ TEST(TableListing, BrokenTablesGiveFindings) {
     std::size_t seen = 0;
     for (const auto& entry : std::filesystem::directory_iterator(test::data_folder() / "malformed")) {
         const std::string name = entry.path().filename();
-        if (!name.ends_with(".bin") || name.starts_with("iort")) continue;
+        if (!name.ends_with(".bin")) continue;
         SCOPED_TRACE(name);
-        const json listing = listing_of(entry.path(), name.starts_with("dmar") ? "DMAR" : "MCFG");
+        const json listing = listing_of(entry.path(), name.starts_with("dmar") ? "DMAR" : name.starts_with("iort") ? "IORT" : "MCFG");
         EXPECT_FALSE(listing["findings"].empty() && name != "dmar-many-drhd.bin");
         ++seen;
     }
-    EXPECT_EQ(seen, 19u);
+    EXPECT_EQ(seen, 35u);
 }
 
 TEST(TableListing, KindsThatAreNotReadAreNamed) {
-    const std::vector<platform::RawTable> tables{{"IORT", "IORT", {}}, {"SSDT", "SSDT1", {}}, {"dtb", "board.dtb", {}}};
+    const std::vector<platform::RawTable> tables{{"IVRS", "IVRS", {}}, {"SSDT", "SSDT1", {}}, {"dtb", "board.dtb", {}}};
     const report::TableListing listing = list_tables(tables);
     ASSERT_EQ(listing.findings.size(), 2u);
     EXPECT_EQ(listing.findings[0].id, "table-not-read");

@@ -35,6 +35,7 @@ TEST(DeviceId, ReadsEveryNotation) {
     EXPECT_EQ(good("mem:0xE6EF0000"), DeviceId(MmioBlock{PhysAddr{0xe6ef0000}, 0}));
     EXPECT_EQ(good("mem:e6ef0000,4K"), DeviceId(MmioBlock{PhysAddr{0xe6ef0000}, 4096}));
     EXPECT_EQ(good("mem:0d4096,0x10"), DeviceId(MmioBlock{PhysAddr{4096}, 16}));
+    EXPECT_EQ(good("acpi:\\_SB.GPU0"), DeviceId(AcpiName{"\\_SB.GPU0"}));
 }
 
 TEST(DeviceId, SaysWhichDecimalFormWasMeant) {
@@ -57,6 +58,7 @@ TEST(DeviceId, SaysWhatIsWrong) {
     EXPECT_NE(bad("0:3b:00.0").find("expected a device id"), std::string::npos);
     EXPECT_NE(bad("").find("expected a device id"), std::string::npos);
     EXPECT_NE(bad("foo").find("expected a device id"), std::string::npos);
+    EXPECT_NE(bad("acpi:").find("expected a path"), std::string::npos);
     EXPECT_NE(bad("mem:").find("has no digits"), std::string::npos);
     EXPECT_NE(bad("mem:12345678901234567").find("does not fit"), std::string::npos);
     EXPECT_NE(bad("mem:0x1000,0").find("is 0"), std::string::npos);
@@ -70,7 +72,8 @@ TEST(DeviceId, ShowsBothForms) {
     EXPECT_EQ(qnx_form(PciAddress{2, 0x3b, 31, 1}), "pci:2:59:31.1");
     EXPECT_EQ(to_string(MmioBlock{PhysAddr{0xe6ef0000}, 0}), "mem:0xe6ef0000");
     EXPECT_EQ(qnx_form(MmioBlock{PhysAddr{0xe6ef0000}, 0x1000}), "mem:0xe6ef0000,0x1000");
-    for (const char* text : {"0000:00:1f.3", "mem:0xe6ef0000,0x1000", "mem:0x10"})
+    EXPECT_EQ(qnx_form(AcpiName{"\\_SB.GPU0"}), "acpi:\\_SB.GPU0");
+    for (const char* text : {"0000:00:1f.3", "mem:0xe6ef0000,0x1000", "mem:0x10", "acpi:\\_SB.GPU0"})
         EXPECT_EQ(to_string(good(text)), text);
 }
 

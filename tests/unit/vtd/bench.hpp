@@ -10,6 +10,7 @@
 #include "memory/gather.hpp"
 #include "silicon.hpp"
 #include "units/vtd/open.hpp"
+#include "tests/unit/driving.hpp"
 
 namespace bench {
 
@@ -37,8 +38,9 @@ struct Instance {
     }
     Result<void> open() {
         SMMU_TRY(iommu,
-                 units::vtd::open(machine, {{silicon::unit_base}, {silicon::unit_base + 0xfff}},
-                                  *arena, *account, clock, 46));
+                 units::vtd::open(machine,
+                                  units::described({{silicon::unit_base}, {silicon::unit_base + 0xfff}}, 46),
+                                  *arena, *account, clock));
         return {};
     }
     std::unique_ptr<units::AddressSpace> space() {
@@ -63,28 +65,15 @@ struct Instance {
     std::unique_ptr<units::IommuUnit> iommu;
 };
 
-inline Result<void> apply(units::AddressSpace& space, const units::Change& change) {
-    const units::Change changes[] = {change};
-    SMMU_TRY(units::Plan plan, space.prepare(changes));
-    units::Budget budget;
-    for (;;) {
-        SMMU_TRY(const units::Progress progress, space.commit(plan, budget));
-        if (progress == units::Progress::done) return {};
-    }
-}
 inline Result<void> map(units::AddressSpace& space, std::uint64_t iova, std::uint64_t memory,
                         std::uint64_t length, Access access = read_write) {
-    return apply(space, paging::Map{{{iova}, {iova + length - 1}}, {memory}, access});
+    return units::apply(space, paging::Map{{{iova}, {iova + length - 1}}, {memory}, access});
 }
 inline Result<void> unmap(units::AddressSpace& space, std::uint64_t iova, std::uint64_t length) {
-    return apply(space, paging::Unmap{{{iova}, {iova + length - 1}}});
+    return units::apply(space, paging::Unmap{{{iova}, {iova + length - 1}}});
 }
 
-class Collected final : public units::RefusalSink {
-public:
-    void refused(const units::Refusal& refusal) noexcept override { all.push_back(refusal); }
-    std::vector<units::Refusal> all;
-};
+using units::Collected;
 
 // The usual case: a unit found off, one space with one page at 0x5000, the nic in it and the disk
 // blocked.

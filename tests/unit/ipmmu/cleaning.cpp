@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// memory::write_back and its kin are this program's own: they tell the model what was cleaned, as an instruction tells
+// hardware. A clean that is forgotten shows as a complaint.
+#include "memory/coherency.hpp"
+#include "tests/unit/ipmmu/driver_bench.hpp"
+
+namespace smmu::memory {
+
+void write_back(Coherency coherency, const volatile void* start, std::size_t bytes) noexcept {
+    if (coherency == Coherency::snooped || bytes == 0 || units::ipmmu::test::cleaned_machine == nullptr) return;
+    auto& machine = *units::ipmmu::test::cleaned_machine;
+    const auto* const first = static_cast<const std::byte*>(const_cast<const void*>(start));
+    const auto address = machine.memory().base() + std::uint64_t(first - machine.memory().at(machine.memory().base()));
+    constexpr std::uint64_t line = 64;
+    machine.clean({{address & ~(line - 1)}, {(address + bytes - 1) | (line - 1)}});
+}
+void fence(Coherency) noexcept {}
+void publish(Coherency coherency, const volatile void* start, std::size_t bytes) noexcept {
+    write_back(coherency, start, bytes);
+}
+
+}  // namespace smmu::memory
