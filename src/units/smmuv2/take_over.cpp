@@ -25,10 +25,6 @@ Found SmmuV2Unit::look() const {
 Result<SmmuV2Unit::Wanted> SmmuV2Unit::wanted_streams(
     std::span<const Assignment> assignments) const {
     Wanted wanted;
-    for (const StreamId stream : reserved_) {
-        SMMU_CHECK(streams_.check(stream));
-        wanted.emplace(stream, std::nullopt);
-    }
     for (const Assignment& assignment : assignments) {
         const StreamId stream = assignment.stream;
         SMMU_CHECK(streams_.check(stream));
@@ -42,6 +38,11 @@ Result<SmmuV2Unit::Wanted> SmmuV2Unit::wanted_streams(
         if (!added && known->second != bank)
             return fail(EINVAL, fmt::format("{}: stream {:#x} is assigned twice, differently",
                                             name(), raw(stream)));
+    }
+    // Nobody is given a device that has one of these; what the system itself reaches by it was assigned above.
+    for (const StreamId stream : reserved_) {
+        SMMU_CHECK(streams_.check(stream));
+        wanted.emplace(stream, std::nullopt);
     }
     return wanted;
 }

@@ -171,11 +171,6 @@ Result<void> SmmuV2Unit::refuse(StreamId stream) noexcept {
 }
 
 Result<void> SmmuV2Unit::check_space(StreamId stream, const Member* found) const {
-    if (is_reserved(stream))
-        return fail(EINVAL,
-                    fmt::format("{}: stream {:#x} is reserved by the unit's description; no "
-                                "device can have it",
-                                name(), raw(stream)));
     if (found == nullptr)
         return fail(EINVAL, fmt::format("{}: stream {:#x}: the address space belongs to another "
                                         "unit",

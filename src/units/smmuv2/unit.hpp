@@ -67,7 +67,6 @@ private:
     // Streams.
     Result<void> change(StreamId stream, std::optional<unsigned> bank) noexcept;
     Result<void> refuse(StreamId stream) noexcept;
-    bool is_reserved(StreamId stream) const { return reserved_.contains(stream); }
 
     // Take-over.
     Found look() const;
