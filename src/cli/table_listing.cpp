@@ -65,10 +65,10 @@ private:
             say(finding.id, finding.origin.text, finding.text, name(finding.severity));
     }
     template <class Facts>
-    void list(const Result<Facts>& facts, const char* refused, const std::string& origin, void (*add)(const Facts&, TableListing&)) {
+    void list(const Result<Facts>& facts, const char* refused, const std::string& origin, void (*enter)(const Facts&, TableListing&)) {
         if (!facts) return say(refused, origin, facts.error().text, "error");
         copy(facts->findings);
-        add(*facts, listing_);
+        enter(*facts, listing_);
     }
     void add_dmar(const platform::RawTable& table);
     void add_mcfg(const platform::RawTable& table);
