@@ -22,8 +22,9 @@ Grant doorbell(const PhysRange& frame, const topology::Origin& origin) {
 
 // Frames are registers of their own: no memory, and nothing else that is protected.
 bool Draft::is_doorbell(const PhysRange& frame) const {
+    const auto is_itself = [&](const topology::Protected& part) { return part.range == frame && part.what.starts_with("doorbell"); };
     return std::ranges::none_of(topology_.protected_memory,
-                                [&](const topology::Protected& part) { return part.range != frame && part.range.overlaps(frame); }) &&
+                                [&](const topology::Protected& part) { return part.range.overlaps(frame) && !is_itself(part); }) &&
            std::ranges::none_of(input_.ram, [&](const PhysRange& memory) { return memory.overlaps(frame); });
 }
 

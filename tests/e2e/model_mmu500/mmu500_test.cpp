@@ -234,5 +234,25 @@ TEST_F(ModelMmu500, UnknownStreamsPassWhereThatWasSaid) {
     EXPECT_TRUE(writes(stranger, memory));
 }
 
+TEST_F(ModelMmu500, BanksThatAreUsedUpAreAnError) {
+    open(R"("banks": 2, "stage2_banks": 0)");
+    start();
+    ClientProcess client = driver();
+    const Object first = own(client, network);
+    const Object second = own(client, disk);
+    ASSERT_TRUE(client.map(first, memory, page).done());
+    const Object third = client.create();
+    const Answer refused = add(client, third, pair);
+    EXPECT_TRUE(refused.failed_with(ENOSPC)) << testing::PrintToString(refused);
+    EXPECT_THAT(refused.text, HasSubstr("all 2 context banks"));
+    EXPECT_FALSE(writes(pair, memory));
+    EXPECT_TRUE(writes(network, memory));
+    ASSERT_TRUE(client.destroy(second).done());
+    ASSERT_TRUE(add(client, third, pair).done());
+    ASSERT_TRUE(client.map(third, memory + page, page).done());
+    EXPECT_TRUE(writes(pair, memory + page));
+    EXPECT_FALSE(writes(pair, memory));
+}
+
 }  // namespace
 }  // namespace smmu::test

@@ -159,7 +159,6 @@ TEST_P(Passing, UnknownStreamsDoAndNoOthers) {
     ASSERT_TRUE(driver().block(StreamId{disk}, Recording::muted));
     ASSERT_TRUE(driver().block(StreamId{disk}, Recording::on));
     EXPECT_TRUE(refuses(disk) && refuses(nic));
-    EXPECT_EQ(driver().attach(StreamId{0x20}, space()).error().code, EINVAL);
     wire.after_write = judge;
     ASSERT_TRUE(driver().attach(StreamId{nic}, space()));
     kill();
