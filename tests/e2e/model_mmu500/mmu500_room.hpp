@@ -109,7 +109,10 @@ protected:
         std::ofstream(folder + "/SSDT") << "a table that says nothing of units";
         std::vector<std::string> described = {"--tables", folder};
         described.insert(described.end(), all.begin(), all.end());
-        auto started = Service::start(*board_, described);
+        start_with(described);
+    }
+    void start_with(const std::vector<std::string>& all) {
+        auto started = Service::start(*board_, all);
         ASSERT_TRUE(started) << started.error().text;
         service_.emplace(std::move(*started));
     }

@@ -224,6 +224,15 @@ TEST_F(ModelMmu500, AUnitThatNeverConfirmsIsNotReadyAndRefuses) {
     may_complain = true;  // it is made to refuse without waiting for what does not come
 }
 
+TEST_F(ModelMmu500, ItsOwnTablesAreEnough) {
+    open();
+    start_with({"smmu", "armsmmu"});
+    expect_contained();
+    expect_drivers_work(network);
+    expect_drivers_work(stranger);
+    expect_contained();
+}
+
 // Streams that no line names pass where a person says so, and no others.
 TEST_F(ModelMmu500, UnknownStreamsPassWhereThatWasSaid) {
     open();
