@@ -10,5 +10,6 @@ foreach(example edu_driver guest_memory fd_driver monitor)
   target_link_libraries(${example} PRIVATE smmu_examples_machine libsmmu_shared smmu_options)
 endforeach()
 
-add_executable(demo_story examples/demo_story.cpp examples/stage.cpp examples/program.cpp examples/unit_kind.cpp)
+add_executable(demo_story examples/demo_story.cpp examples/stage.cpp examples/program.cpp examples/unit_kind.cpp
+               examples/doorbell.cpp)
 target_link_libraries(demo_story PRIVATE smmu_examples_machine smmu_link fmt::fmt smmu_options)

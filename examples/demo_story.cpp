@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "doorbell.hpp"
 #include "stage.hpp"
 
 namespace {
@@ -25,8 +26,9 @@ constexpr std::uint64_t granule = 4096;
 constexpr std::uint32_t stray_bytes = 16;
 constexpr Patience end_patience{10'000};
 
-void title(int number, const std::string& text) {
-    fmt::print("\n{}. {}\n", number, text);
+void title(const std::string& text) {
+    static int number = 0;
+    fmt::print("\n{}. {}\n", ++number, text);
 }
 
 // Memory that belongs to somebody else: no device has any business there.
@@ -53,7 +55,7 @@ Result<void> wild_write(Stage& stage, std::uint64_t address) {
 }
 
 Result<void> without_service(Stage& stage, const Victim& victim) {
-    title(1, "Without smmuman: the control");
+    title("Without smmuman: the control");
     machine_bus_master(stage.machine(), &stage.engine(), true);
     if (engine_read_memory(stage.machine(), &stage.engine(), victim.physical + granule, stray_bytes) !=
         0) {
@@ -69,7 +71,7 @@ Result<void> without_service(Stage& stage, const Victim& victim) {
 }
 
 Result<void> with_service(Stage& stage) {
-    title(2, "smmuman starts");
+    title("smmuman starts");
     SMMU_TRY(const Patience took, stage.start_service());
     fmt::print("       ready {} ms after its start\n", took.count());
     SMMU_TRY(const std::string units, stage.run("smmuctl", {"units"}));
@@ -83,7 +85,7 @@ Result<void> with_service(Stage& stage) {
 }
 
 Result<std::uint64_t> driver_works(Stage& stage) {
-    title(3, "A driver: it owns the device and grants one buffer");
+    title("A driver: it owns the device and grants one buffer");
     SMMU_TRY(const std::uint64_t buffer, stage.start_driver());
     SMMU_CHECK(stage.order("attach"));
     SMMU_CHECK(stage.order(fmt::format("grant {}", granule)));
@@ -109,7 +111,7 @@ Result<void> hardware_agrees(Stage& stage, std::uint64_t address, std::uint32_t 
 
 Result<void> stray_is_refused(Stage& stage, const Victim& victim, std::uint64_t buffer,
                               bool broken) {
-    title(4, "The same stray DMA");
+    title("The same stray DMA");
     const std::string owner = fmt::format("owner pid {} ", stage.driver->pid());
     if (broken) {  // the story must fail then
         stage.unit().open(stage.machine());
@@ -132,7 +134,7 @@ Result<void> stray_is_refused(Stage& stage, const Victim& victim, std::uint64_t 
 }
 
 Result<void> other_grants(Stage& stage) {
-    title(5, "Grants of another kind");
+    title("Grants of another kind");
     SMMU_CHECK(stage.order("detach"));
     const std::string place = stage.unit().engine;
     SMMU_TRY(const std::string guest, stage.run("guest_memory", {place}));
@@ -142,7 +144,7 @@ Result<void> other_grants(Stage& stage) {
 }
 
 Result<void> removal(Stage& stage, std::uint64_t buffer) {
-    title(6, "A grant is removed");
+    title("A grant is removed");
     SMMU_CHECK(stage.order("attach"));
     SMMU_CHECK(stage.order(fmt::format("grant {}", granule)));
     SMMU_CHECK(stage.order("copy"));
@@ -153,8 +155,44 @@ Result<void> removal(Stage& stage, std::uint64_t buffer) {
     return stage.reported(buffer, {"cause after-removal"});
 }
 
+// Whether a message of the device rings the bell.
+Result<bool> rings(Stage& stage, const machine_device& device, InterruptController& controller, const Doorbell& bell) {
+    if (machine_set_message(stage.machine(), &device, bell.address, static_cast<std::uint16_t>(bell.data)) != 0)
+        return fail(errno, "the device has no interrupt messages");
+    edu_raise_interrupt(stage.machine(), &device);
+    return controller.rang(bell);
+}
+
+// The page of a doorbell is there to be written. Tables of stage 1 cannot say that.
+Result<void> doorbell_is_not_read(Stage& stage, const Doorbell& bell) {
+    if (stage.board_name().find("-s1") != std::string::npos) return {};
+    const std::uint64_t page = bell.address & ~(granule - 1);
+    if (engine_read_memory(stage.machine(), &stage.engine(), page, 4) != 0)
+        return fail(errno, "the device did not finish its copy");
+    return stage.reported({stage.device_name(), " read ", hex(page) + " ", "cause permission"});
+}
+
+// An interrupt by message is a DMA write, and passes the unit like any other. Each device has a bell that would ring.
+Result<void> doorbells(Stage& stage) {
+    title("Interrupts by message: the doorbell");
+    machine_device other{};
+    if (machine_find(stage.machine(), "0:4.0", &other) != 0) return fail(errno, "this board has no second engine");
+    SMMU_TRY(const auto controller, interrupt_controller(stage.machine(), stage.board_name().ends_with("gicv2")));
+    const Doorbell own = controller->doorbell(stage.engine()), of_other = controller->doorbell(other);
+    SMMU_CHECK(doorbell_is_not_read(stage, own));  // before it is rung: QEMU reports no refusal by a translation it has cached
+    SMMU_TRY(const bool own_rang, rings(stage, stage.engine(), *controller, own));
+    SMMU_CHECK(claim(own_rang, fmt::format("{}, which its driver owns, rings {}: the interrupt is pending",
+                                           stage.device_name(), hex(own.address))));
+
+    machine_bus_master(stage.machine(), &other, true);
+    SMMU_TRY(const bool other_rang, rings(stage, other, *controller, of_other));
+    machine_bus_master(stage.machine(), &other, false);
+    SMMU_CHECK(claim(!other_rang, fmt::format("{}, which nobody owns, does not ring its own there", device_name(other))));
+    return stage.reported({device_name(other), " write ", hex(of_other.address) + " ", "owner nobody"});
+}
+
 Result<void> driver_dies(Stage& stage, const Victim& victim, std::uint64_t buffer) {
-    title(7, "The driver is killed");
+    title("The driver is killed");
     SMMU_CHECK(stage.order(fmt::format("grant {}", granule)));
     std::memset(stage.memory(buffer, granule).data(), victim_byte, granule);
     stage.driver->kill(SIGKILL);
@@ -176,7 +214,7 @@ Result<void> driver_dies(Stage& stage, const Victim& victim, std::uint64_t buffe
 }
 
 Result<void> service_dies(Stage& stage, const Victim& victim) {
-    title(8, "The service is killed while the device does DMA");
+    title("The service is killed while the device does DMA");
     SMMU_TRY(const std::uint64_t buffer, stage.start_driver());
     SMMU_CHECK(stage.order("attach"));
     SMMU_CHECK(stage.order(fmt::format("grant {}", granule)));
@@ -240,6 +278,7 @@ Result<void> tell(Stage& stage, bool broken) {
     SMMU_CHECK(stray_is_refused(stage, victim, buffer, broken));
     SMMU_CHECK(other_grants(stage));
     SMMU_CHECK(removal(stage, buffer));
+    if (stage.board_name().starts_with("virt-")) SMMU_CHECK(doorbells(stage));
     SMMU_CHECK(driver_dies(stage, victim, buffer));
     SMMU_CHECK(service_dies(stage, victim));
     return orderly_end(stage);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The DMA engine of a board: it copies between memory and a memory of its own. It never interrupts, and a copy that was
- * refused ends like any other: a refused read brings zeros, a refused write changes nothing.
+/* The DMA engine of a board: it copies between memory and a memory of its own. A copy that was refused ends like any
+ * other: a refused read brings zeros, a refused write changes nothing.
  *
  * There are two, told apart by their first register: QEMU's `edu`, which the model of an MMU-500 board has too, and the
  * bus master of the R-Car model (tests/models/rcar/model/master.hpp). */
@@ -14,6 +14,7 @@
 
 enum {
     edu_identity = 0x00ed, /* the lower half of the first register */
+    edu_interrupt = 0x60, /* to raise one: a message, where that is set up */
     edu_source = 0x80,
     edu_destination = 0x88,
     edu_count = 0x90,
@@ -44,6 +45,11 @@ static inline bool is_bus_master_of_rcar(struct machine* machine,
 static inline bool is_dma_engine(struct machine* machine, const struct machine_device* device) {
     return (machine_read32(machine, device->registers) & 0xffff) == edu_identity ||
            is_bus_master_of_rcar(machine, device);
+}
+
+/* The interrupt of an edu, without any reason. */
+static inline void edu_raise_interrupt(struct machine* machine, const struct machine_device* edu) {
+    machine_write32(machine, edu->registers + edu_interrupt, 1);
 }
 
 /* Carries out one copy. -1 with ETIMEDOUT when the device does not get it done. */

@@ -88,6 +88,19 @@ std::uint64_t first_memory_window(machine& machine, const machine_device& functi
     return high << 32 | (low & ~0xfu);
 }
 
+// Where in configuration space the capability "MSI" is; 0: nowhere.
+std::uint32_t message_capability(machine& machine, const machine_device& function) {
+    constexpr std::uint32_t list = 0x34, message_signalled = 5;
+    constexpr int most_capabilities = 48;
+    std::uint32_t at = read_config(machine, function, list) & 0xfc;
+    for (int i = 0; i < most_capabilities && at != 0; ++i) {
+        const std::uint32_t capability = read_config(machine, function, at);
+        if ((capability & 0xff) == message_signalled) return at;
+        at = capability >> 8 & 0xfc;
+    }
+    return 0;
+}
+
 // What the text says, whether or not there is such a device.
 std::optional<machine_device> device_at(const char* place) {
     machine_device device{};
@@ -176,6 +189,26 @@ void machine_bus_master(machine* machine, const machine_device* device, bool on)
 
 bool machine_is_bus_master(machine* machine, const machine_device* device) {
     return !device->is_pci || (read_config(*machine, *device, command_register) & bus_master) != 0;
+}
+
+int machine_set_message(machine* machine, const machine_device* function, std::uint64_t address,
+                        std::uint16_t data) {
+    const std::uint32_t at = function->is_pci ? message_capability(*machine, *function) : 0;
+    if (at == 0) {
+        errno = ENOTSUP;
+        return -1;
+    }
+    const auto set = [&](std::uint32_t offset, std::uint32_t value) {
+        machine->board->write(config_at(*machine, *function, at + offset), 4, value);
+    };
+    constexpr std::uint32_t wide = 1u << 7, enabled = 1;
+    const std::uint32_t control = read_config(*machine, *function, at) >> 16;
+    const bool is_wide = (control & wide) != 0;
+    set(4, static_cast<std::uint32_t>(address));
+    if (is_wide) set(8, static_cast<std::uint32_t>(address >> 32));
+    write_config16(*machine, *function, at + (is_wide ? 12 : 8), data);
+    write_config16(*machine, *function, at + 2, static_cast<std::uint16_t>(control | enabled));
+    return 0;
 }
 
 std::uint32_t machine_read32(machine* machine, std::uint64_t address) {

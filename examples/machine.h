@@ -45,6 +45,11 @@ int machine_find(struct machine* machine, const char* place, struct machine_devi
 void machine_bus_master(struct machine* machine, const struct machine_device* device, bool on);
 bool machine_is_bus_master(struct machine* machine, const struct machine_device* device);
 
+/* The interrupt message (MSI) of a PCI function from now on: two bytes of data, as four bytes written at `address`. -1 with
+ * ENOTSUP when it has none. */
+int machine_set_message(struct machine* machine, const struct machine_device* function,
+                        uint64_t address, uint16_t data);
+
 /* Registers, by physical address. A board that is gone reads as all ones. */
 uint32_t machine_read32(struct machine* machine, uint64_t address);
 uint64_t machine_read64(struct machine* machine, uint64_t address);

@@ -47,10 +47,10 @@ std::string device_name(const machine_device& device) {
     return fmt::format("0000:{:02x}:{:02x}.{:x}", device.bus, device.dev, device.func);
 }
 
-Stage::Stage(std::string programs, std::string directory, std::string board, const UnitKind& unit)
+Stage::Stage(std::string programs, std::string directory, std::string name, const UnitKind& unit)
     : programs_(std::move(programs)),
       directory_(std::move(directory)),
-      name_(std::move(board)),
+      name_(std::move(name)),
       board_name_(described(name_)),
       unit_(unit) {
     setenv("SMMUMAN_SOCKET", (directory_ + "/smmuman.sock").c_str(), 1);

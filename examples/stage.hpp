@@ -35,7 +35,7 @@ class Stage {
 public:
     // Programs are in `programs`, logs and sockets go to `directory`. Of a board "model-WHAT" the
     // description is WHAT.json in the folder that SMMU_BOARDS names.
-    Stage(std::string programs, std::string directory, std::string board, const UnitKind& unit);
+    Stage(std::string programs, std::string directory, std::string name, const UnitKind& unit);
     ~Stage();
 
     Result<void> start_board();
