@@ -131,7 +131,7 @@ TEST_F(ModelRcar, AServiceAfterAServiceThatWasKilled) {
 
 // A file of another cut would translate on the wrong ports and leave the real ones open.
 TEST_F(ModelRcar, TheFileOfAnotherChipIsRefusedWithTheReason) {
-    open_file(SMMU_SOURCE_DIR "/boards/models/rcar-h3-es1.json");
+    open_file(SMMU_SOURCE_DIR "/tests/e2e/model_rcar/rcar-h3-es1.json");
     const Ran wrong = run(board(), "smmuman", Service::words(board(), words("rcar-h3.smmu")));
     EXPECT_NE(wrong.status, 0);
     EXPECT_THAT(wrong.output, HasSubstr("the chip is R-Car H3 ES1 (0x4f.0x1)"));

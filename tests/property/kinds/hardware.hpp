@@ -38,13 +38,32 @@ protected:
     }
 };
 
+// The registers of a model, from which accesses go straight to it.
+template <class Model>
+class ModelRegisters final : public hw::Mmio {
+public:
+    ModelRegisters(Model& model, const std::function<void()>& wrote) : model_(model), wrote_(wrote) {}
+    std::uint32_t read32(std::uint64_t at) noexcept override { return std::uint32_t(model_.read(at, 4)); }
+    std::uint64_t read64(std::uint64_t at) noexcept override { return model_.read(at, 8); }
+    void write32(std::uint64_t at, std::uint32_t value) noexcept override { write(at, 4, value); }
+    void write64(std::uint64_t at, std::uint64_t value) noexcept override { write(at, 8, value); }
+
+private:
+    void write(std::uint64_t at, unsigned bytes, std::uint64_t value) {
+        model_.write(at, bytes, value);
+        if (wrote_) wrote_();
+    }
+    Model& model_;
+    const std::function<void()>& wrote_;
+};
+
 class VtdHardware final : public Hardware {
 public:
     VtdHardware(model::Memory& ram, model::vtd::Features features)
         : unit_(features, {}, host_bits, ram, complaints_, "vtd") {}
 
     std::unique_ptr<units::IommuUnit> open(memory::Arena& arena, memory::Account& account, Clock& clock) override {
-        auto registers = std::make_unique<Registers>(*this);
+        auto registers = std::make_unique<ModelRegisters<model::vtd::Unit>>(unit_, after_write);
         const auto features = *units::vtd::Features::read(hw::Registers(*registers), "vtd");
         return *units::vtd::VtdUnit::create(std::move(registers), features, "vtd", arena, account, clock, host_bits);
     }
@@ -55,22 +74,6 @@ public:
     std::vector<std::string> complaints() const override { return complaints_.all(); }
 
 private:
-    class Registers final : public hw::Mmio {
-    public:
-        explicit Registers(VtdHardware& hardware) : hardware_(hardware) {}
-        std::uint32_t read32(std::uint64_t at) noexcept override { return std::uint32_t(hardware_.unit_.read(at, 4)); }
-        std::uint64_t read64(std::uint64_t at) noexcept override { return hardware_.unit_.read(at, 8); }
-        void write32(std::uint64_t at, std::uint32_t value) noexcept override { write(at, 4, value); }
-        void write64(std::uint64_t at, std::uint64_t value) noexcept override { write(at, 8, value); }
-
-    private:
-        void write(std::uint64_t at, unsigned bytes, std::uint64_t value) {
-            hardware_.unit_.write(at, bytes, value);
-            hardware_.wrote();
-        }
-        VtdHardware& hardware_;
-    };
-
     model::Complaints complaints_;
     model::vtd::Unit unit_;
 };

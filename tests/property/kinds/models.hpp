@@ -18,7 +18,7 @@ public:
         : unit_(features, {}, ram, complaints_, "smmuv2") {}
 
     std::unique_ptr<units::IommuUnit> open(memory::Arena& arena, memory::Account& account, Clock& clock) override {
-        auto registers = std::make_unique<Registers>(*this);
+        auto registers = std::make_unique<ModelRegisters<model::mmu500::Unit>>(unit_, after_write);
         const topology::Unit described = units::described({{0x1000'0000}, {0x100f'ffff}}, host_bits);
         const auto features = *units::smmuv2::Features::read(hw::Registers(*registers), described);
         return *units::smmuv2::SmmuV2Unit::create(std::move(registers), features, described, arena, account, clock);
@@ -30,22 +30,6 @@ public:
     std::vector<std::string> complaints() const override { return complaints_.all(); }
 
 private:
-    class Registers final : public hw::Mmio {
-    public:
-        explicit Registers(SmmuV2Hardware& hardware) : hardware_(hardware) {}
-        std::uint32_t read32(std::uint64_t at) noexcept override { return std::uint32_t(hardware_.unit_.read(at, 4)); }
-        std::uint64_t read64(std::uint64_t at) noexcept override { return hardware_.unit_.read(at, 8); }
-        void write32(std::uint64_t at, std::uint32_t value) noexcept override { write(at, 4, value); }
-        void write64(std::uint64_t at, std::uint64_t value) noexcept override { write(at, 8, value); }
-
-    private:
-        void write(std::uint64_t at, unsigned bytes, std::uint64_t value) {
-            hardware_.unit_.write(at, bytes, value);
-            hardware_.wrote();
-        }
-        SmmuV2Hardware& hardware_;
-    };
-
     model::Complaints complaints_;
     model::mmu500::Unit unit_;
 };

@@ -10,6 +10,7 @@
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <regex>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -53,6 +54,20 @@ inline std::map<std::string, std::string> expectations(const std::string& index_
     std::getline(index, line);  // the names of the columns
     while (std::getline(index, line)) expected[line.substr(0, line.find('\t'))] = line.substr(line.rfind('\t') + 1);
     return expected;
+}
+
+// The index of device trees: the row of each file, and a count in it ("masters 12").
+inline std::map<std::string, std::string> tree_index() {
+    std::istringstream index(text_of(data_folder() / "dtb/INDEX.md"));
+    std::map<std::string, std::string> rows;
+    std::string row;
+    while (std::getline(index, row))
+        if (const auto end = row.find(".dtb |"); end != std::string::npos) rows.emplace(row.substr(2, end + 2), row);
+    return rows;
+}
+inline std::size_t count_of(const std::string& row, const std::string& word) {
+    std::smatch found;
+    return std::regex_search(row, found, std::regex("[ |]" + word + " (\\d+)")) ? std::stoul(found[1]) : std::size_t(-1);
 }
 
 // Reads the table with every byte behind its header changed, four times each, and every prefix of it. No prefix may be read

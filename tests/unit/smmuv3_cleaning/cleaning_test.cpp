@@ -13,6 +13,7 @@
 #include "memory/coherency.hpp"
 #include "tests/unit/smmuv3/silicon.hpp"
 #include "units/smmuv3/unit.hpp"
+#include "tests/unit/driving.hpp"
 
 namespace {
 
@@ -75,21 +76,6 @@ namespace {
 
 constexpr std::uint32_t nic = 0x18, disk = 0x20, remote = 0x200;
 constexpr std::uint64_t page = 0x1000;
-
-class Time final : public Clock {
-public:
-    Instant now() noexcept override { return Instant(time_ += Nanoseconds(100)); }
-    void pause(Nanoseconds length) noexcept override { time_ += length; }
-
-private:
-    Nanoseconds time_{};
-};
-
-class Collected final : public RefusalSink {
-public:
-    void refused(const Refusal& refusal) noexcept override { all.push_back(refusal); }
-    std::vector<Refusal> all;
-};
 
 class Bench {
 public:

@@ -4,8 +4,6 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <regex>
-#include <sstream>
 
 #include "cli/table_listing.hpp"
 #include "tests/unit/firmware/test_data.hpp"
@@ -22,32 +20,22 @@ json listing_of(const std::string& file) {
     return json::parse(report::to_json(listing));
 }
 
-std::size_t count_of(const std::string& row, const std::string& word) {
-    std::smatch found;
-    return std::regex_search(row, found, std::regex("[ |]" + word + " (\\d+)")) ? std::stoul(found[1]) : std::size_t(-1);
-}
-
 std::size_t findings_of(const json& listing, const std::string& id) {
     return std::size_t(std::ranges::count_if(listing["findings"], [&](const json& finding) { return finding["id"] == id; }));
 }
 
 TEST(TreeListing, EveryTreeHasTheUnitsAndMastersOfItsIndex) {
-    std::istringstream index(test::text_of(test::data_folder() / "dtb/INDEX.md"));
-    std::string row;
-    std::size_t files = 0;
-    while (std::getline(index, row)) {
-        const auto end = row.find(".dtb |");
-        if (end == std::string::npos) continue;
+    const auto rows = test::tree_index();
+    EXPECT_EQ(rows.size(), 28u);
+    for (const auto& [file, row] : rows) {
         SCOPED_TRACE(row);
-        ++files;
-        const json listing = listing_of(row.substr(2, end + 2));
-        EXPECT_EQ(listing["units"].size() + findings_of(listing, "dtb-unit-not-listed"), count_of(row, "iommus"));
+        const json listing = listing_of(file);
+        EXPECT_EQ(listing["units"].size() + findings_of(listing, "dtb-unit-not-listed"), test::count_of(row, "iommus"));
         std::size_t specifiers = 0;
         for (const json& device : listing["devices"])
             if (device["type"] != "requesters") specifiers += device["streams"].size();
-        EXPECT_GE(specifiers, count_of(row, "specifiers"));
+        EXPECT_GE(specifiers, test::count_of(row, "specifiers"));
     }
-    EXPECT_EQ(files, 28u);
 }
 
 TEST(TreeListing, AnEmulatedBoard) {
