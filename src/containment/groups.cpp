@@ -15,6 +15,7 @@ void GroupState::add(const topology::Grant& extra) {
 
 std::vector<topology::Grant> GroupState::startup() const {
     std::vector<topology::Grant> result = extras;
+    if (is_host) return result;
     std::erase_if(result, [](const topology::Grant& grant) { return grant.kind == topology::Grant::Kind::doorbell; });
     return result;
 }
@@ -26,6 +27,7 @@ Groups::Groups(const topology::Topology& topology)
         group.devices = topology.groups[g].devices;
         for (const DeviceIndex index : group.devices) {
             const topology::Device& device = topology.device(index);
+            group.is_host = group.is_host || device.host;
             for (const topology::Stream& stream : device.streams) {
                 const auto [it, added] =
                     streams_.emplace(UnitStream{stream.unit, stream.id}, GroupId(std::uint32_t(g)));

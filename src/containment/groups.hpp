@@ -30,10 +30,11 @@ struct GroupState {
     // service.
     std::optional<ClientId> last_owner;
     bool quiet = true;  // made quiet since, or never owned
+    bool is_host = false;  // of the host's kernel, which is never attached
     bool moving = false;  // went from one object to another since the last complete drain
 
     void add(const topology::Grant& extra);
-    // What it reaches without an owner: doorbells are for attached devices.
+    // What it reaches without an owner: doorbells are for attached devices, and for the host's.
     std::vector<topology::Grant> startup() const;
 };
 

@@ -147,11 +147,11 @@ std::optional<std::string> Revision::difference_of(GroupId group) const {
     const GroupState& then = groups_.of(group);
     if (then.devices != members) return "the devices of its group";
     if (then.streams != streams) return "its streams";
-    std::vector<topology::Grant> extras;
+    GroupState rest;
     for (const DeviceIndex member : members)
         for (const topology::Grant& grant : state_.device(member).grants)
-            if (grant.honoured) extras.push_back(grant);
-    if (!same_grants(extras, then.extras)) return "its startup or reserved memory";
+            if (grant.honoured) rest.add(grant);
+    if (!same_grants(rest.extras, then.extras)) return "its startup or reserved memory";
     return std::nullopt;
 }
 

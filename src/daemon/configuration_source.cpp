@@ -26,6 +26,13 @@ bool same_accepted(const config::Configuration& now, const config::Configuration
                               &config::AcceptEntry::base);
 }
 
+bool same_unclaimed(const config::Configuration& now, const config::Configuration& next) {
+    const auto same = [](const config::UnclaimedEntry& a, const config::UnclaimedEntry& b) {
+        return a.bypass == b.bypass && a.unit == b.unit;
+    };
+    return std::ranges::equal(now.unclaimed, next.unclaimed, same);
+}
+
 bool same_modules(const config::Configuration& now, const config::Configuration& next) {
     const auto same = [](const config::SupportModule& a, const config::SupportModule& b) {
         return a.kind == b.kind && a.tables == b.tables && a.main == b.main;
@@ -62,6 +69,7 @@ Result<void> can_become(const config::Configuration& now, const config::Configur
     if (now.trial.value != next.trial.value) return fixed("trial");
     if (!same_accepted(now, next)) return fixed("uncontained");
     if (now.widen.value != next.widen.value) return fixed("widen");
+    if (!same_unclaimed(now, next)) return fixed("unclaimed");
     if (!same_modules(now, next)) return fixed("smmu");
     if (!same_units(now, next)) return fixed("unit");
     return {};

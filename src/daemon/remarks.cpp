@@ -55,6 +55,8 @@ void Service::add_unit(Lines& lines, const topology::Unit& unit, const UnitOutco
     if (outcome.driver->capabilities().write_implies_read && configuration_.widen.value == config::Widen::allow)
         lines.push_back(fmt::format("{}: it cannot say write without read, so a grant to write also reads (`widen refuse` "
                                     "refuses such grants)", unit.name));
+    if (unit.unknown_streams_pass)
+        lines.push_back(fmt::format("{}: containment void for streams that no known device has: they pass, as configured", unit.name));
     if (debug > 0) lines.push_back(fmt::format("{}: {}", unit.name, report.mode));
 }
 

@@ -233,10 +233,13 @@ std::optional<std::string> Service::follow_devices() {
 // Another function in the place of a known one has its address and streams, and nothing else of it.
 Result<void> Service::forget_replaced() {
     if (rescan_->replaced().empty()) return {};
+    const auto known = machine_.pci.functions;
     std::erase_if(machine_.pci.functions, [&](const topology::PciFunction& function) {
         return std::ranges::find(rescan_->replaced(), function.address) != rescan_->replaced().end();
     });
-    return containment_->replace_topology(machine_.survey(configuration_), containment::Containment::Gone::let_go);
+    auto forgotten = containment_->replace_topology(machine_.survey(configuration_), containment::Containment::Gone::let_go);
+    if (!forgotten) machine_.pci.functions = known;  // else the new one would be taken for the old one next time
+    return forgotten;
 }
 
 std::optional<std::string> Service::take_in_devices() {

@@ -72,7 +72,7 @@ void Draft::give_tree_doorbells(Device& device, const std::vector<std::size_t>& 
         const bool has_it = std::ranges::any_of(device.grants, [&](const topology::Grant& grant) {
             return grant.kind == topology::Grant::Kind::doorbell && bell && grant.range == bell->range;
         });
-        if (bell && !has_it) device.grants.push_back(*bell);
+        if (bell && !has_it && !meets_a_device(bell->range)) device.grants.push_back(*bell);
     }
 }
 

@@ -37,8 +37,6 @@ public:
 
     // The enabled host bridge that has the bus; nullptr when none has.
     const firmware::PciHost* host_of(const topology::PciAddress& address) const;
-    // A unit whose streams pass while nobody knows them.
-    bool opens_unknown_streams(std::size_t tree_unit) const { return tree_.units[tree_unit].kind == topology::UnitKind::ipmmu; }
 
 private:
     // The streams of one device while they are collected.

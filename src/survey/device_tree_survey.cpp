@@ -171,7 +171,7 @@ void Draft::add_tree_master(const TreeMaster& master) {
             PciAddress{host.segment, host.first_bus, std::uint8_t(master.devfn >> 3), std::uint8_t(master.devfn & 7)});
         return;
     }
-    const bool opens = std::ranges::any_of(master.streams, [&](const auto& stream) { return tree_streams_->opens_unknown_streams(stream.unit); });
+    const bool opens = std::ranges::any_of(master.streams, [&](const auto& stream) { return opens_unknown_streams(stream.unit); });
     if (!master.enabled && !opens) return;
     if (!master.registers.empty()) {
         TreeBlock& block = add_tree_block(
@@ -183,10 +183,17 @@ void Draft::add_tree_master(const TreeMaster& master) {
         tree_devices_[master.path].push_back(device.id);
     } else if (opens) {
         finding("dtb-master-open", Severity::error, master.origin,
-                "A master behind an IPMMU has no registers to name it by: its micro-TLBs would stay open. Describe it with a device line.");
+                "A master has no registers to name it by, and its unit lets pass what nobody knows. Describe it with a device line.");
     } else {
         nameless_.push_back(master.path);
     }
+}
+
+// Streams of the unit pass while nobody knows them: of an IPMMU always, of an SMMUv2 where that was said.
+bool Draft::opens_unknown_streams(std::size_t tree_unit) const {
+    const auto& place = tree_places_[tree_unit];
+    return tree_->units[tree_unit].kind == topology::UnitKind::ipmmu ||
+           (place && topology_.unit(place->unit).unknown_streams_pass);
 }
 
 // Functions are found by way of configuration space. Below a bridge whose space is not to be read nobody knows them: what
@@ -197,11 +204,11 @@ void Draft::add_tree_host(const PciHost& host) {
         finding("dtb-pci-unread", Severity::warning, host.origin,
                 fmt::format("The configuration space of {} is not of the kind that this build reads, so that the functions below it are not "
                             "known and stay blocked. Name those that are used with device lines.", host.path));
-    const bool opens = std::ranges::any_of(host.maps, [&](const auto& map) { return tree_streams_->opens_unknown_streams(map.stream.unit); });
+    const bool opens = std::ranges::any_of(host.maps, [&](const auto& map) { return opens_unknown_streams(map.stream.unit); });
     if (!opens) return;
     if (host.registers.empty()) {
         finding("dtb-master-open", Severity::error, host.origin,
-                "A host bridge behind an IPMMU has no registers to name it by: its micro-TLBs would stay open. Describe it with a device line.");
+                "A host bridge has no registers to name it by, and its unit lets pass what nobody knows. Describe it with a device line.");
         return;
     }
     add_tree_block(block_of(tree_device_id(host.registers.front()), "PCI below " + host.path, host.compatible, host.origin), host.registers,

@@ -20,10 +20,18 @@ Grant doorbell(const PhysRange& frame, const topology::Origin& origin) {
 
 }  // namespace
 
-// Frames are registers of their own: no memory, and nothing else that is protected.
+// A grant of a doorbell opens what is protected: no device's registers may lie there.
+bool Draft::meets_a_device(const PhysRange& frame) const {
+    return std::ranges::any_of(topology_.devices, [&](const topology::Device& device) {
+        return std::ranges::any_of(device.registers, [&](const PhysRange& registers) { return registers.overlaps(frame); });
+    });
+}
+
+// Frames are registers of their own: no memory, no device, and nothing else that is protected.
 bool Draft::is_doorbell(const PhysRange& frame) const {
     const auto is_itself = [&](const topology::Protected& part) { return part.range == frame && part.what.starts_with("doorbell"); };
-    return std::ranges::none_of(topology_.protected_memory,
+    return !meets_a_device(frame) &&
+           std::ranges::none_of(topology_.protected_memory,
                                 [&](const topology::Protected& part) { return part.range.overlaps(frame) && !is_itself(part); }) &&
            std::ranges::none_of(input_.ram, [&](const PhysRange& memory) { return memory.overlaps(frame); });
 }

@@ -70,10 +70,11 @@ topology::Topology Draft::take() {
     return std::move(topology_);
 }
 
-// What a table says wrong ends no start where every device that does DMA has its line.
+// What a table says wrong ends no start where every device that does DMA has its line. Of a device tree that cannot be said:
+// blocks of registers do DMA, too, and nobody lists those that it lost.
 void Draft::forgive_tables() {
     for (topology::Finding& found : topology_.findings)
-        if (found.id.starts_with("dmar-") || found.id.starts_with("iort-") || found.id.starts_with("dtb-"))
+        if (found.id.starts_with("dmar-") || found.id.starts_with("iort-"))
             found.severity = std::min(found.severity, Severity::warning);
 }
 
@@ -242,8 +243,9 @@ void Draft::add_protected() {
             topology_.protected_memory.push_back({cache.registers, "registers of " + cache.name});
         if (unit.kind == UnitKind::ipmmu) topology_.protected_memory.push_back({rcar_power_control, "power control of the chip"});
     }
+    // Descriptions often say less of a cache unit than it has.
     for (const PhysRange& range : input_.further_registers)
-        if (protected_part(range) == nullptr) topology_.protected_memory.push_back({range, "registers of a unit that nobody described"});
+        topology_.protected_memory.push_back({range, "registers of a part of a unit, whether described or not"});
     for (const firmware::ConfigWindow& window : mcfg_.windows)
         topology_.protected_memory.push_back(
             {window.range(),

@@ -104,6 +104,7 @@ private:
     void add_doorbells();
     void add_doorbells(topology::Device& device, std::vector<topology::Grant> bells);
     bool is_doorbell(const PhysRange& frame) const;
+    bool meets_a_device(const PhysRange& frame) const;
     std::vector<topology::Grant> table_doorbells(const topology::PciAddress& address) const;
     // memory.cpp
     void add_user_memory();
@@ -129,6 +130,7 @@ private:
     // device_tree_memory.cpp
     void set_tree_memory_aside();
     void add_tree_protected();
+    bool opens_unknown_streams(std::size_t tree_unit) const;
     void add_tree_doorbells();
     void give_tree_doorbells(topology::Device& device, const std::vector<std::size_t>& controllers);
     void add_tree_memory();

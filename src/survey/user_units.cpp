@@ -62,7 +62,7 @@ void Draft::add_main_unit(const config::SupportModule& module) {
 
 void Draft::add_cache_unit(const config::UnitEntry& entry) {
     Unit* const main = unit_at(entry.main_base);
-    SMMU_ASSERT(main != nullptr);  // its smmu word is read before its unit word
+    if (main == nullptr) return;  // its smmu word was wrong, which is an error of its own
     CacheUnit cache{entry.name, registers_at(entry.base, page_bytes), entry.interrupts.front(), entry.origin};
     const auto known = std::ranges::find(main->caches, entry.base, [](const CacheUnit& of) { return of.registers.first; });
     if (known == main->caches.end()) {

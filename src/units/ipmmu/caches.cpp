@@ -9,7 +9,12 @@ Result<void> UnitCaches::enable(unsigned context, PhysAddr root) noexcept {
     return {};
 }
 
+// What is under way by it ends while it is on: off it would pass.
 Result<void> UnitCaches::disable(unsigned context) noexcept {
+    each_cache([&](CacheUnit& cache) {
+        if (cache.is_enabled(context)) cache.flush(context);
+    });
+    SMMU_CHECK(hardware_.main.flush_as_found(context));
     each_cache([&](CacheUnit& cache) {
         if (cache.has_joined(context) || cache.is_enabled(context)) cache.leave(context);
     });

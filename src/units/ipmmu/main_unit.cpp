@@ -103,6 +103,12 @@ Result<void> MainUnit::flush(unsigned context) noexcept {
     return wait_for_flush(context);
 }
 
+Result<void> MainUnit::flush_as_found(unsigned context) noexcept {
+    SMMU_CHECK(wait_for_flush(context));
+    write(context, control(context) | ContextControl::flush(1));
+    return wait_for_flush(context);
+}
+
 Result<void> MainUnit::wait_for_flush(unsigned context) noexcept {
     const bool done = hw::wait_until(hw::Deadline(*clock_, acknowledge_limit), [&] {
         const auto now = control(context);

@@ -67,6 +67,8 @@ public:
     // What is remembered under the context is forgotten, in the cache units that were asked before, too. EIO when the unit
     // does not say so in time.
     Result<void> flush(unsigned context) noexcept;
+    // The same, whatever else its control says.
+    Result<void> flush_as_found(unsigned context) noexcept;
 
     // What was refused first since the last call; nothing when nothing was. Later refusals are lost.
     std::optional<Fault> take_fault(unsigned context) noexcept;

@@ -27,7 +27,10 @@ bool IpmmuUnit::refuse_everything() noexcept {
     const bool is_format = main().walks_stage2() == (main().format() == TableFormat::stage2);
     bool confirmed = refusing_.was_flushed && is_format && main().is_as_written(context, table);
     for (CacheUnit& cache : hardware_.caches) {
-        if (!hardware_.has_power(cache)) continue;
+        if (!hardware_.has_power(cache)) {
+            confirmed = false;  // it passes nothing now, and everything when somebody turns it on
+            continue;
+        }
         confirmed = cache.prepare() && confirmed;
         if (!cache.is_enabled(context)) cache.join(context);
         for (unsigned slot = 0; slot < cache.slots(); ++slot)

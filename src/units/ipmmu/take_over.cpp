@@ -46,6 +46,8 @@ Result<void> IpmmuUnit::choose_refusing_context(Found found) noexcept {
         auto adopted = predecessor ? arena_.adopt(predecessor->root, account_, root_order(main().format()))
                                    : Result<memory::Frame>(fail(EIO, name() + ": its contexts changed during the take-over"));
         if (!adopted) return pass_on(std::move(adopted));
+        // Empty as the processor sees it: so it is in memory from here on, where walks look.
+        memory::publish(memory::Coherency::not_snooped, adopted->words(), adopted->word_count() * sizeof(std::uint64_t));
         if (refusing_.context != 0) tags_.give_back(static_cast<std::uint16_t>(refusing_.context));
         tags_.inherit(static_cast<std::uint16_t>(predecessor->refusing));
         arena_.discard(std::exchange(refusing_.table, {}));

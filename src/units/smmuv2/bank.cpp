@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "units/smmuv2/bank.hpp"
 
+#include <fmt/format.h>
+
 namespace smmu::units::smmuv2 {
 namespace {
 
 constexpr std::uint64_t stage2_bank = 0, stage1_bank = 1;  // CBAR.TYPE
 constexpr std::uint64_t write_back = 1, inner_shareable = 3, not_cached = 0, outer_shareable = 2;
-constexpr std::uint32_t write_back_memory = 0xff;  // attribute 0
+constexpr std::uint32_t memory_types = 0x04ff;  // 0 write-back memory, 1 registers (Device-nGnRE)
 constexpr std::uint32_t upstream_sign = 7;  // TCR2.SEP: no bit below the upstream size is one
 constexpr hw::Bits<BankFault> every_fault{0xc00001fe};
 
@@ -58,7 +60,7 @@ Words words_of(const Bank& bank, const Features& features) {
 }  // namespace
 
 // TCR comes before TTBR0, of which it decides what is writable; M comes last.
-void switch_on(const Hardware& hardware, const Bank& bank) noexcept {
+Result<void> switch_on(const Hardware& hardware, const Bank& bank) noexcept {
     const Features& features = hardware.features();
     const Words words = words_of(bank, features);
     hardware.write_of(bank.index, BankFormat::aarch64(1));
@@ -68,14 +70,22 @@ void switch_on(const Hardware& hardware, const Bank& bank) noexcept {
     hardware.write_in(bank.index, words.base);
     if (features.stage == Stage::first) {
         hardware.write_in(bank.index, hw::Bits<UpperTableBase>(0));
-        hardware.write_in(bank.index, hw::Bits<MemoryTypes>(write_back_memory));
+        hardware.write_in(bank.index, hw::Bits<MemoryTypes>(memory_types));
         hardware.write_in(bank.index, hw::Bits<MoreMemoryTypes>(0));
     }
     hardware.write_in(bank.index, every_fault);
     hardware.write_in(bank.index, on);
+    if (read_bank(hardware, bank.index) == bank) return {};
+    return fail(EIO, fmt::format("{}: context bank {} does not hold what is written to it; it may be firmware's, and what led to it "
+                                 "would pass", hardware.name(), bank.index));
 }
 
+// An access that somebody else has left stalled ends before the bank does (7: FSR, then RESUME).
 void switch_off(const Hardware& hardware, unsigned bank) noexcept {
+    if (hardware.read_in<BankFault>(bank).has(BankFault::stalled)) {
+        hardware.write_in(bank, every_fault);
+        hardware.write_in(bank, Resume::terminate(1));
+    }
     hardware.write_in(bank, hw::Bits<BankControl>(0));
     hardware.write_in(bank, every_fault);
 }

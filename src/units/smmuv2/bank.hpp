@@ -25,8 +25,9 @@ inline std::uint16_t tag_of(unsigned bank, const Features& features) {
     return static_cast<std::uint16_t>(bank - features.first_bank + 1);
 }
 
-// No stream leads to the bank, and nothing is cached under its tag.
-void switch_on(const Hardware& hardware, const Bank& bank) noexcept;
+// No stream leads to the bank, and nothing is cached under its tag. EIO when it does not hold what is written: then it may be
+// off, and no stream may ever lead there.
+Result<void> switch_on(const Hardware& hardware, const Bank& bank) noexcept;
 // No stream leads to it: a bank that is off passes everything.
 void switch_off(const Hardware& hardware, unsigned bank) noexcept;
 bool is_on(const Hardware& hardware, unsigned bank) noexcept;

@@ -112,6 +112,7 @@ Capabilities capabilities_of(const Features& features, unsigned host_bits) {
             .coherent = features.coherency == memory::Coherency::snooped,
             .write_implies_read = features.stage == Stage::first,
             .execute_permission = false,
+            .register_memory = true,
             .drains = true,
             .interrupt_remapping = false,
             .never_grantable = std::nullopt};

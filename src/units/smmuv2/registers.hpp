@@ -266,6 +266,11 @@ struct MoreMemoryTypes : Register<std::uint32_t, 0x03c> {
     static constexpr Field<MoreMemoryTypes> all{"Attr4-7", 31, 0};
     static constexpr auto fields = hw::list(all);
 };
+struct Resume : Register<std::uint32_t, 0x008> {
+    static constexpr const char* name = "RESUME";
+    static constexpr Field<Resume> terminate{"TnR", 0};
+    static constexpr auto fields = hw::list(terminate);
+};
 // Writing ones clears.
 struct BankFault : Register<std::uint32_t, 0x058> {
     static constexpr const char* name = "FSR";

@@ -134,7 +134,10 @@ Result<void> Streams::measure() noexcept {
 void Streams::adopt(const std::vector<std::optional<Entry>>& entries) {
     for (unsigned i = 0; i < groups_.size(); ++i) {
         groups_[i] = {};
-        if (!entries[i]) continue;
+        if (!entries[i]) {
+            erase(i);  // whoever died may have written half of it
+            continue;
+        }
         groups_[i].stream = StreamId(entries[i]->stream);
         groups_[i].target = entries[i]->target;
     }
@@ -157,6 +160,19 @@ Result<void> Streams::check(StreamId stream) const {
                                         "(it compares {:#x}); it cannot be told from others",
                                         hardware_.name(), id, usable_));
     return {};
+}
+
+// By trying, in a group that is closed: a register that drops a bit would match another stream.
+Result<void> Streams::check_holds(unsigned group, StreamId stream) const {
+    if (!features().stream_matching) return {};
+    const auto wanted = features().extended_ids ? hw::Bits<Match>(ExtendedMatch::stream.of(raw(stream)).raw())
+                                                : Match::stream.of(raw(stream));
+    hardware_.write_group(group, wanted);
+    const bool holds = hardware_.read_group<Match>(group) == wanted;
+    hardware_.write_group(group, hw::Bits<Match>(0));
+    if (holds) return {};
+    return fail(EINVAL, fmt::format("{}: stream {:#x} has bits that the unit does not compare; it cannot be told from others",
+                                    hardware_.name(), raw(stream)));
 }
 
 std::optional<unsigned> Streams::find(StreamId stream) const {
@@ -199,6 +215,7 @@ Result<void> Streams::point(StreamId stream, Target target) noexcept {
                                 "for stream {:#x}; detach a device, or configure fewer "
                                 "streams",
                                 hardware_.name(), groups_.size(), raw(stream)));
+    SMMU_CHECK(check_holds(*group, stream));
     groups_[*group] = {.stream = stream, .target = target, .pinned = false};
     open(*group);
     return {};

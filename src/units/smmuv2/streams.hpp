@@ -75,6 +75,7 @@ private:
     };
     const Features& features() const { return hardware_.features(); }
     std::optional<unsigned> find(StreamId stream) const;
+    Result<void> check_holds(unsigned group, StreamId stream) const;
     std::optional<unsigned> take_group(StreamId stream) noexcept;
     Target target_without_stream() const;
     hw::Bits<StreamToContext> words_of(const Group& group) const;

@@ -83,8 +83,11 @@ Result<void> SmmuV2Unit::close_streams() noexcept {
     return streams_.confirm();
 }
 
-// No stream leads to a bank: all are switched off, and nothing of before is remembered.
+// No stream leads to a bank: what is under way in one ends first, then all are switched off, and nothing of before is
+// remembered.
 Result<void> SmmuV2Unit::clean_up() noexcept {
+    caches_.attach(false);
+    SMMU_CHECK(caches_.forget_everything());
     for (unsigned bank = 0; bank < features().banks; ++bank) switch_off(hardware_, bank);
     prefetches_ = !stop_prefetching(hardware_);
     caches_.attach(!prefetches_);
@@ -93,7 +96,7 @@ Result<void> SmmuV2Unit::clean_up() noexcept {
 }
 
 Result<void> SmmuV2Unit::open(const Wanted& wanted) noexcept {
-    for (const Bank& bank : banks()) switch_on(hardware_, bank);
+    for (const Bank& bank : banks()) SMMU_CHECK(switch_on(hardware_, bank));
     for (const auto& [stream, bank] : wanted) {
         if (bank) {
             SMMU_CHECK(streams_.point(stream, Target::to(*bank)));
@@ -121,9 +124,9 @@ Result<void> SmmuV2Unit::set_up(const Wanted& wanted, TakeOver& result) noexcept
     SMMU_CHECK(streams_.measure());
     for (const auto& [stream, bank] : wanted) SMMU_CHECK(streams_.check(stream));
     SMMU_CHECK(open(wanted));
+    SMMU_CHECK(streams_.confirm());
     if (result.found != Found::off) result.pause = hardware_.clock().now() - begun;
-    SMMU_CHECK(set_control(running()));
-    return streams_.confirm();
+    return set_control(running());
 }
 
 // Each stream that keeps a space goes from the predecessor's bank to its new one by one store, and
@@ -147,6 +150,8 @@ Result<void> SmmuV2Unit::adopt(const Wanted& wanted) noexcept {
     // A bank that the predecessor was about to retire is off, and its tag may still be cached.
     SMMU_CHECK(caches_.forget_everything());
     SMMU_CHECK(open(wanted));
+    // A bank that is off passes everything: DMA that met the old one is over first.
+    SMMU_CHECK(caches_.forget_everything());
     for (const std::uint16_t tag : predecessor->tags)
         switch_off(hardware_, bank_of(tag, features()));
     SMMU_CHECK(caches_.forget_everything());

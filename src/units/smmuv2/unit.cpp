@@ -121,8 +121,15 @@ Result<std::unique_ptr<AddressSpace>> SmmuV2Unit::create_space(memory::Account& 
         tags_.give_back(tag);
         return pass_on(std::move(space));
     }
-    members_.push_back({space->get(), space->get(), tag});
-    if (state_ == UnitState::containing) switch_on(hardware_, bank_for(members_.back()));
+    const Member made{space->get(), space->get(), tag};
+    if (state_ == UnitState::containing) {
+        // The tag stays taken: the bank is not to be had.
+        if (auto on = switch_on(hardware_, bank_for(made)); !on) {
+            (void)(*space)->release();
+            return pass_on(std::move(on));
+        }
+    }
+    members_.push_back(made);
     return std::unique_ptr<AddressSpace>(*std::move(space));
 }
 
@@ -150,10 +157,12 @@ Result<void> SmmuV2Unit::retire(std::unique_ptr<AddressSpace> space) noexcept {
 // over, too.
 Result<void> SmmuV2Unit::change(StreamId stream, std::optional<unsigned> bank) noexcept {
     const Member* const left = member_in(streams_.target_of(stream));
-    if (bank)
+    if (bank) {
         SMMU_CHECK(streams_.point(stream, Target::to(*bank)));
-    else
+        if (unknown_pass_) streams_.pin(stream);
+    } else {
         SMMU_CHECK(refuse(stream));
+    }
     muted_streams_.erase(stream);
     if (left == nullptr || (bank && *bank == bank_of(left->tag, features()))) return {};
     return caches_.forget(left->tag);

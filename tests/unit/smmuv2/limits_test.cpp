@@ -336,6 +336,24 @@ TEST_F(Limits, RegistersThatDoNotKeepWhatIsWritten) {
     EXPECT_FALSE(driver().report().stop_confirmed);
 }
 
+// A bank that is not what it was told to be may be off, and then passes everything.
+TEST_F(Limits, ABankThatDoesNotTakeItsTablesIsNotUsed) {
+    boot();
+    const std::uint64_t first_bank = machine->unit(0).window_bytes() / 2;
+    wire.swallows = [&](std::uint64_t offset, std::uint64_t value) {
+        return offset >= first_bank && (offset & 0xfff) == 0 && (value & 1) != 0;
+    };
+    wire.after_write = [&] { EXPECT_TRUE(is_off() || all_refuse()); };
+    ASSERT_TRUE(open_driver());
+    ASSERT_TRUE(make_space(there));
+    const auto taken = take_over();
+    ASSERT_FALSE(taken);
+    EXPECT_EQ(taken.error().code, EIO);
+    EXPECT_THAT(taken.error().text, HasSubstr("does not hold what is written"));
+    EXPECT_EQ(driver().state(), UnitState::failed);
+    EXPECT_TRUE(all_refuse());
+}
+
 TEST_F(Limits, AUnitThatCannotBeMadeToFault) {
     boot({}, {.live = true});
     ASSERT_TRUE(open_driver());

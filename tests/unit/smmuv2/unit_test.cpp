@@ -309,6 +309,25 @@ TEST_P(Deaths, OfOneThatTakesOverAUnitThatIsOff) {
     EXPECT_GT(death, 50u);
 }
 
+// The disk is attached, blocked and attached again; each write of that may be the last one.
+TEST_P(Deaths, OfOneThatAttachesAndBlocks) {
+    bool died = true;
+    for (std::uint64_t death = 1; died && !HasFailure(); ++death) {
+        contain_shape();
+        const std::uint64_t first = wire.writes;
+        wire.swallows = [&](std::uint64_t, std::uint64_t) { return wire.writes - first >= death; };
+        (void)driver().attach(StreamId{late}, space());
+        (void)driver().block(StreamId{late}, Recording::on);
+        died = wire.writes - first >= death;
+        wire.swallows = nullptr;
+        kill();
+        EXPECT_EQ(start().found, Found::own) << "death at write " << death;
+        EXPECT_EQ(dma(nic, here), there) << "death at write " << death;
+        EXPECT_TRUE(refuses(late) && refuses(disk) && refuses(stranger)) << "death at write " << death;
+        EXPECT_TRUE(driver().recheck()) << "death at write " << death;
+    }
+}
+
 const Shape shapes[] = {
     {"usual", {}},
     {"extended_ids", {.extended_ids = true}},

@@ -57,6 +57,27 @@ TEST(UserUnits, RegistersOfCacheUnitsAndPowerControlAreProtected) {
         })) << std::hex << address;
 }
 
+// What the driver knows of the chip counts, however little was said.
+TEST(UserUnits, TheWholeOfACacheUnitIsProtected) {
+    const config::Configuration said = read("smmu rcar3 eefc0000,242,0 unit rt0 ee480000,0");
+    const Machine machine;
+    survey::Input input{{}, machine.pci, said, machine.ram, {}, {}, {}};
+    input.further_registers = {{PhysAddr{0xee480000}, PhysAddr{0xee49ffff}}};
+    const Topology topology = survey::survey(input);
+    EXPECT_TRUE(std::ranges::any_of(topology.protected_memory, [](const topology::Protected& part) {
+        return part.range.contains(PhysAddr{0xee483300});
+    }));
+}
+
+TEST(UserUnits, AWrongMainUnitLeavesItsCacheUnitsOut) {
+    const std::vector<std::string> words{"smmu", "rcar3", "e67b0000,zz,0", "unit", "ds0", "e6740000,0"};
+    const auto parsed = config::parse(words, [](const std::string&) -> Result<std::string> { return fail(ENOENT, "none"); },
+                                      config::Edition::plain);
+    EXPECT_FALSE(parsed.errors.empty());
+    const Machine machine;
+    EXPECT_TRUE(survey::survey({{}, machine.pci, parsed.configuration, machine.ram, {}, {}, {}}).units.empty());
+}
+
 TEST(UserUnits, AMainUnitHasNoStreamsOfItsOwn) {
     const Topology topology = described(std::string(rcar) + "device mem:ee100000,4K use ipmmu@e67b0000 3\n");
     EXPECT_TRUE(has_finding(topology, "micro-tlb-missing"));
