@@ -38,7 +38,7 @@ TEST(Range, RoundedOutAtTheTop) {
 TEST(Access, PermitsAndComplement) {
     EXPECT_TRUE(permits(read_write, Access::write));
     EXPECT_FALSE(permits(Access::read, read_write));
-    EXPECT_EQ(~read_write, Access::execute);
+    EXPECT_EQ(~read_write, Access::execute | Access::registers);
     EXPECT_TRUE(permits(Access::none, Access::none));
 }
 

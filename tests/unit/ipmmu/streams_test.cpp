@@ -13,7 +13,8 @@ protected:
     }
     std::vector<Refusal> drain() {
         Collected seen;
-        EXPECT_EQ(driver->drain(seen).seen, seen.all.size());
+        const std::uint64_t told = driver->drain(seen).seen;
+        EXPECT_EQ(told, seen.all.size());
         return seen.all;
     }
 };
