@@ -24,3 +24,12 @@ foreach(source IN LISTS benchmarks)
     endif()
   endforeach()
 endforeach()
+
+# The page-table engine as a shared object, so that it can be timed beside others: see benchmarks/engine.cpp.
+add_library(smmu-engine-bench SHARED "${PROJECT_SOURCE_DIR}/benchmarks/engine/library.cpp")
+target_include_directories(smmu-engine-bench PRIVATE "${PROJECT_SOURCE_DIR}")
+target_link_libraries(smmu-engine-bench PRIVATE smmu_options smmu_units)
+set_target_properties(smmu-engine-bench PROPERTIES CXX_VISIBILITY_PRESET hidden
+                      LIBRARY_OUTPUT_DIRECTORY "${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
+target_include_directories(benchmark_engine PRIVATE "${PROJECT_SOURCE_DIR}")
+add_dependencies(benchmark_engine smmu-engine-bench)

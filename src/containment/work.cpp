@@ -15,7 +15,7 @@ Work::Work(State& state, ObjectId object, std::vector<SpaceChange> changes,
     : state_(&state), object_(object), changes_(std::move(changes)) {
     Object& owner = *state.find(object);
     for (const SpaceChange& change : changes_)
-        for (const IovaRange& range : change.plan.disturbed) owner.in_change.add(range);
+        for (const IovaRange& range : change.plan.disturbed()) owner.in_change.add(range);
     remove(std::move(memory));
 }
 
@@ -39,7 +39,7 @@ void Work::then_open(std::vector<GroupId> groups, std::vector<DeviceIndex> claim
 void Work::carried_out(SpaceChange& change) {
     Space& space = *state_->spaces.find(change.space);
     apply(space.contents, change.difference);
-    for (const IovaRange& closed : change.plan.starved) {
+    for (const IovaRange& closed : change.plan.starved()) {
         space.contents.erase(closed);
         state_->find(object_)->starve(closed);
     }

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "memory/arena_header.hpp"
@@ -34,16 +35,10 @@ Result<void> check(const TableMemory& memory) {
 }  // namespace
 
 struct Arena::State {
-    enum class Use : std::uint8_t { free, used, kept, earlier, quarantined };
-    struct Slot {                    // what this process knows of a frame
-        Account* account = nullptr;  // of a kept frame
-        std::uint32_t tally = 0;
-        Use use = Use::free;
-        std::uint8_t order = 0;
-    };
-
     State(TableMemory table_memory, ArenaHeader arena_header)
-        : memory(table_memory), header(arena_header), slots(header.frames()), free(header.frames()) {}
+        : memory(table_memory), header(arena_header), free(header.frames()), tallies(header.frames()),
+          kept_words(FrameBits::words_for(header.frames())), earlier_words(kept_words.size()), kept(kept_words),
+          earlier(earlier_words) {}
 
     std::uint64_t* words(std::uint32_t index) const {
         std::byte* const start = memory.bytes.data() + (std::size_t{index} << frame_log2);
@@ -59,24 +54,38 @@ struct Arena::State {
         if (index < header.own_frames()) return std::nullopt;
         return index;
     }
-    Slot& slot_of(PhysAddr address) {
+    // `count` frames from `address` on; nothing unless all of them are the arena's to give.
+    std::optional<FrameRun> run_of(PhysAddr address, std::uint64_t count) const {
         const auto index = index_of(address);
-        SMMU_ASSERT(index.has_value());
-        return slots[*index];
+        if (!index || count == 0 || count > header.frames() - *index) return std::nullopt;
+        return FrameRun{*index, static_cast<std::uint32_t>(count)};
     }
-    void set_use(std::uint32_t index, unsigned order, Use use) {
-        for (std::uint32_t i = index; i < index + (1u << order); ++i) slots[i].use = use;
+    void found(std::uint32_t index) {
+        if (header.taken().test(index)) {
+            earlier.set({index, 1});
+            ++earlier_count;
+        } else {
+            free.insert({index, 1});
+        }
+    }
+    void free_again(FrameRun run) {
+        header.taken().clear(run);
+        free.insert(run);
     }
 
     TableMemory memory;
     ArenaHeader header;
-    std::vector<Slot> slots;
     FrameSet free;
+    std::vector<Tally> tallies;
+    std::vector<std::uint64_t> kept_words, earlier_words;
+    FrameBits kept, earlier;  // owned by links; left by earlier generations
     std::uint32_t generation = 1;
-    std::uint64_t earlier = 0, quarantined = 0;
+    std::uint64_t earlier_count = 0, quarantined = 0;
 };
 
-Arena::Arena(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Arena::Arena(std::unique_ptr<State> state)
+    : state_(std::move(state)), bytes_at_(state_->memory.range.first), bytes_(state_->memory.bytes), kept_(state_->kept),
+      tallies_(state_->tallies) {}
 Arena::~Arena() = default;
 
 Result<std::unique_ptr<Arena>> Arena::open(TableMemory memory, BootIdentity boot) {
@@ -90,13 +99,15 @@ Result<std::unique_ptr<Arena>> Arena::open(TableMemory memory, BootIdentity boot
     } else {
         header.write_new(boot);
     }
-    for (std::uint32_t i = header.own_frames(); i < header.frames(); ++i) {
-        if (header.record(i) == 0) {
-            state->free.insert(i);
-        } else {
-            state->slots[i].use = State::Use::earlier;
-            ++state->earlier;
-        }
+    // What is not on record as taken is free, by words.
+    for (std::uint32_t i = header.own_frames(); i < header.frames();) {
+        const std::uint32_t end = std::min<std::uint32_t>((i | 63) + 1, header.frames());
+        const FrameRun run{i, end - i};
+        if (header.taken().none(run))
+            state->free.insert(run);
+        else
+            for (; i < end; ++i) state->found(i);
+        i = end;
     }
     return std::unique_ptr<Arena>(new Arena(std::move(state)));
 }
@@ -120,97 +131,115 @@ std::uint64_t Arena::available(const Account& account, unsigned order) const noe
     return std::min(account.room() >> order, runs);
 }
 
-// The record is written here, before anybody has the frame: it cannot be linked without being on record.
-Frame Arena::mark_used(std::uint32_t index, Account& account, unsigned order) {
-    for (std::uint32_t i = index; i < index + (1u << order); ++i)
-        state_->header.set_record(i, state_->generation);
-    state_->set_use(index, order, State::Use::used);
-    account.charge(std::uint64_t{1} << order);
+// The record is written here, before anybody has the frames: none can be linked without being on record.
+Frame Arena::mark_used(FrameRun run, Account& account) {
+    state_->header.taken().set(run);
+    account.charge(run.count);
     Frame frame;
-    frame.address_ = state_->address(index);
-    frame.words_ = state_->words(index);
+    frame.address_ = state_->address(run.first);
+    frame.words_ = state_->words(run.first);
     frame.account_ = &account;
-    frame.order_ = order;
+    frame.count_ = run.count;
     return frame;
 }
 
-// Calls visit(first frame) for every run that is free, until it says false. Runs come from the top, single frames from
-// the bottom, so that small ones do not cut up the large.
+// Calls visit(first frame) for every aligned run of 2^order that is free, until it says false. They come from the top,
+// single frames from the bottom, so that small ones do not cut up the large.
 template <class Visit>
 void Arena::each_free_run(unsigned order, Visit visit) const {
     const std::uint64_t count = std::uint64_t{1} << order;
     const std::uint64_t base = state_->memory.range.first.value >> frame_log2;
     const std::uint64_t end = base + state_->header.frames();
     for (std::uint64_t run = end & ~(count - 1); run >= base + count; run -= count) {
-        const std::uint64_t first = run - count - base;
-        std::uint64_t seen = 0;
-        while (seen < count && state_->free.contains(static_cast<std::uint32_t>(first + seen))) ++seen;
-        if (seen == count && !visit(static_cast<std::uint32_t>(first))) return;
+        const auto first = static_cast<std::uint32_t>(run - count - base);
+        if (!state_->free.contains(first)) continue;
+        const FrameRun found = state_->free.run_at(first, static_cast<std::uint32_t>(count));
+        if (found.count == count && !visit(first)) return;
     }
+}
+
+Result<void> Arena::check_room(const Account& account, std::uint64_t frames) const {
+    if (account.room() < frames)
+        return fail(EDQUOT, fmt::format("table memory: {} frames held of {} allowed, {} more wanted; unmap something "
+                                        "or raise the limit", account.held, account.limit, frames));
+    if (state_->free.size() < frames)
+        return fail(ENOMEM, fmt::format("table memory: {} frames wanted, {} free; enlarge it", frames,
+                                        state_->free.size()));
+    return {};
 }
 
 Result<Frame> Arena::take(Account& account, unsigned order) {
-    SMMU_TRY(std::vector<Frame> one, take_many(account, 1, Contents::zero, order));
-    return std::move(one.front());
-}
-
-Result<std::vector<Frame>> Arena::take_runs(Account& account, std::uint64_t count, Contents contents, unsigned order) {
-    std::vector<std::uint32_t> runs;
-    if (count > 0)
-        each_free_run(order, [&](std::uint32_t first) {
-            runs.push_back(first);
-            return runs.size() < count;
-        });
-    if (runs.size() < count)
-        return fail(ENOMEM, fmt::format("table memory: {} runs of {} frames wanted, {} free among {} frames; enlarge it", count,
-                                        1u << order, runs.size(), state_->free.size()));
-    std::vector<Frame> frames;
-    frames.reserve(count);
-    for (const std::uint32_t first : runs) {
-        for (std::uint32_t i = 0; i < 1u << order; ++i) state_->free.erase(first + i);
-        frames.push_back(mark_used(first, account, order));
-        if (contents == Contents::zero) std::memset(frames.back().words(), 0, frame_bytes << order);
-    }
-    return frames;
-}
-
-Result<std::vector<Frame>> Arena::take_many(Account& account, std::uint64_t count, Contents contents, unsigned order) {
     if (order > largest_order) return fail(EINVAL, fmt::format("no run of 2^{} frames exists", order));
-    if (account.room() >> order < count)
-        return fail(EDQUOT, fmt::format("table memory: {} frames held of {} allowed, {} more wanted; unmap something "
-                                        "or raise the limit", account.held, account.limit, count << order));
-    if (order > 0) return take_runs(account, count, contents, order);
-    if (state_->free.size() < count)
-        return fail(ENOMEM, fmt::format("table memory: {} frames wanted, {} free; enlarge it", count,
+    SMMU_CHECK(check_room(account, std::uint64_t{1} << order));
+    std::optional<std::uint32_t> first;
+    if (order == 0)
+        first = state_->free.from(0);
+    else
+        each_free_run(order, [&](std::uint32_t at) {
+            first = at;
+            return false;
+        });
+    if (!first)
+        return fail(ENOMEM, fmt::format("table memory: no {} frames in a row among {} free; enlarge it", 1u << order,
                                         state_->free.size()));
+    const FrameRun run{*first, 1u << order};
+    state_->free.erase(run);
+    Frame frame = mark_used(run, account);
+    std::memset(frame.words(), 0, frame.word_count() * sizeof(std::uint64_t));
+    return frame;
+}
+
+Result<std::vector<Frame>> Arena::take_many(Account& account, std::uint64_t count) {
+    SMMU_CHECK(check_room(account, count));
     std::vector<Frame> frames;
     frames.reserve(count);
-    for (std::uint64_t i = 0; i < count; ++i) {
-        const std::uint32_t index = state_->free.lowest();
-        state_->free.erase(index);
-        frames.push_back(mark_used(index, account, 0));
-        if (contents == Contents::zero) std::memset(frames.back().words(), 0, frame_bytes);
-    }
+    while (frames.size() < count) frames.push_back(*take(account));
     return frames;
+}
+
+Result<void> Arena::take_unwritten(Account& account, std::uint64_t count, unsigned order, std::vector<Frame>& runs) {
+    if (order > largest_order) return fail(EINVAL, fmt::format("no run of 2^{} frames exists", order));
+    if (count > std::uint64_t{state_->header.frames()} >> order)
+        return fail(ENOMEM, fmt::format("table memory: {} runs of {} frames wanted; enlarge it", count, 1u << order));
+    SMMU_CHECK(check_room(account, count << order));
+    const auto unit = std::uint64_t{1} << order;
+    const std::uint64_t base = state_->memory.range.first.value >> frame_log2;
+    const auto aligned = [&](std::uint64_t place) { return ((place + base + unit - 1) & ~(unit - 1)) - base; };
+    const std::size_t before = runs.size();
+    std::uint64_t missing = count << order, place = 0;
+    while (missing > 0) {
+        const auto first = state_->free.from(static_cast<std::uint32_t>(aligned(place)));
+        if (!first) break;
+        place = aligned(*first);
+        if (place != *first) continue;
+        FrameRun run = state_->free.run_at(*first, static_cast<std::uint32_t>(missing));
+        place = run.end();
+        run.count &= ~static_cast<std::uint32_t>(unit - 1);
+        if (run.count == 0) continue;
+        state_->free.erase(run);
+        runs.push_back(mark_used(run, account));
+        missing -= run.count;
+    }
+    if (missing > 0) {
+        for (; runs.size() > before; runs.pop_back()) discard(std::move(runs.back()));
+        return fail(ENOMEM, fmt::format("table memory: not {} runs of {} frames among {} free; enlarge it", count, unit,
+                                        state_->free.size()));
+    }
+    std::reverse(runs.begin() + static_cast<std::ptrdiff_t>(before), runs.end());
+    return {};
 }
 
 // Empties a Frame and its account's count of it; what becomes of the memory is the caller's.
-void Arena::let_go(Frame& frame) noexcept {
-    State::Slot& slot = state_->slot_of(frame.address());
-    SMMU_ASSERT(slot.use == State::Use::used);
-    frame.account_->relieve(std::uint64_t{1} << frame.order());
+FrameRun Arena::let_go(Frame& frame) noexcept {
+    const auto run = state_->run_of(frame.address(), frame.count());
+    SMMU_ASSERT(run && state_->kept.none(*run) && state_->free.contains_none(*run));
+    frame.account_->relieve(run->count);
     frame.words_ = nullptr;
+    return *run;
 }
 
 void Arena::discard(Frame frame) noexcept {
-    if (!frame) return;
-    let_go(frame);
-    const std::uint32_t index = *state_->index_of(frame.address());
-    state_->set_use(index, frame.order(), State::Use::free);
-    for (std::uint32_t i = index; i < index + (1u << frame.order()); ++i) {
-        state_->header.set_record(i, 0);
-        state_->free.insert(i);
-    }
+    if (frame) state_->free_again(let_go(frame));
 }
 
 void Arena::reclaim(Flushed&& flushed) noexcept {
@@ -219,84 +248,70 @@ void Arena::reclaim(Flushed&& flushed) noexcept {
 }
 
 void Arena::quarantine(Frame frame) noexcept {
-    if (!frame) return;
-    let_go(frame);
-    state_->set_use(*state_->index_of(frame.address()), frame.order(), State::Use::quarantined);
-    state_->quarantined += std::uint64_t{1} << frame.order();
+    if (frame) state_->quarantined += let_go(frame).count;
 }
 
 PhysAddr Arena::keep(Frame frame) noexcept {
-    State::Slot& slot = state_->slot_of(frame.address());
-    SMMU_ASSERT(slot.use == State::Use::used);
-    slot = {.account = frame.account_, .tally = 0, .use = State::Use::kept,
-            .order = static_cast<std::uint8_t>(frame.order())};
+    const auto run = state_->run_of(frame.address(), frame.count());
+    SMMU_ASSERT(run && state_->kept.none(*run));
+    state_->kept.set(*run);
     frame.words_ = nullptr;
     return frame.address();
 }
 
-Frame Arena::take_back(PhysAddr address) noexcept {
-    State::Slot& slot = state_->slot_of(address);
-    SMMU_ASSERT(slot.use == State::Use::kept);
-    slot.use = State::Use::used;
+Frame Arena::take_back(PhysAddr address, std::uint64_t count, Account& account) noexcept {
+    const auto run = state_->run_of(address, count);
+    SMMU_ASSERT(run && state_->kept.all(*run));
+    state_->kept.clear(*run);
     Frame frame;
     frame.address_ = address;
-    frame.words_ = state_->words(*state_->index_of(address));
-    frame.account_ = slot.account;
-    frame.order_ = slot.order;
+    frame.words_ = state_->words(run->first);
+    frame.account_ = &account;
+    frame.count_ = count;
     return frame;
 }
 
 bool Arena::is_kept(PhysAddr address) const noexcept {
     const auto index = state_->index_of(address);
-    return index && state_->slots[*index].use == State::Use::kept;
-}
-
-std::uint32_t& Arena::tally(PhysAddr address) noexcept {
-    State::Slot& slot = state_->slot_of(address);
-    SMMU_ASSERT(slot.use == State::Use::kept);
-    return slot.tally;
+    return index && state_->kept.test(*index);
 }
 
 Result<Frame> Arena::adopt(PhysAddr address, Account& account, unsigned order) {
-    const auto index = state_->index_of(address);
     const std::uint64_t count = std::uint64_t{1} << std::min(order, largest_order);
-    bool left_by_earlier = index && order <= largest_order && is_aligned(address, frame_log2 + order) &&
-                           count <= state_->header.frames() - *index;
-    for (std::uint64_t i = 0; left_by_earlier && i < count; ++i)
-        left_by_earlier = state_->slots[*index + i].use == State::Use::earlier;
-    if (!left_by_earlier)
+    const auto run = state_->run_of(address, count);
+    if (!run || order > largest_order || !is_aligned(address, frame_log2 + order) || !state_->earlier.all(*run))
         return fail(ENOENT, fmt::format("table memory: {:#x} (2^{} frames) is not what an earlier instance left",
                                         address.value, order));
     if (account.room() < count)
         return fail(EDQUOT, fmt::format("table memory: {} frames held of {} allowed, {} to adopt; raise the limit",
                                         account.held, account.limit, count));
-    state_->earlier -= count;
-    return mark_used(*index, account, order);
+    state_->earlier.clear(*run);
+    state_->earlier_count -= count;
+    return mark_used(*run, account);
 }
 
 void Arena::retire_earlier_generations(Flushed&& proof) noexcept {
     SMMU_ASSERT(proof.everything_);
     reclaim(std::move(proof));
     for (std::uint32_t i = 0; i < state_->header.frames(); ++i) {
-        if (state_->slots[i].use != State::Use::earlier) continue;
-        state_->slots[i].use = State::Use::free;
-        state_->header.set_record(i, 0);
-        state_->free.insert(i);
+        if (!state_->earlier.test(i)) continue;
+        state_->earlier.clear({i, 1});
+        state_->free_again({i, 1});
     }
-    state_->earlier = 0;
+    state_->earlier_count = 0;
 }
 
 std::uint64_t* Arena::words_at(PhysAddr address) const noexcept {
     const auto index = state_->index_of(address);
-    if (!index || state_->slots[*index].use == State::Use::free) return nullptr;
+    if (!index || state_->free.contains(*index)) return nullptr;
     return state_->words(*index);
 }
 
 Arena::Count Arena::count() const noexcept {
     const std::uint64_t total = state_->header.frames() - state_->header.own_frames();
     const std::uint64_t free = state_->free.size();
-    return {.total = total, .free = free, .used = total - free - state_->earlier - state_->quarantined,
-            .earlier = state_->earlier, .quarantined = state_->quarantined};
+    return {.total = total, .free = free, .used = total - free - state_->earlier_count - state_->quarantined,
+            .earlier = state_->earlier_count, .quarantined = state_->quarantined};
 }
 
 }  // namespace smmu::memory

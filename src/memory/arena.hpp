@@ -2,8 +2,8 @@
 // Arena: the table memory of this service. A fixed physical range with a header that outlives the process:
 // a new instance finds in it which frames hardware may still be walking.
 //
-//   frame 0 ..        header: magic, version, boot identity, generation, then one record per frame
-//   the rest          frames; a record says free, or the generation that took the frame
+//   frame 0 ..        header: magic, version, boot identity, generation, then the record: one bit per frame
+//   the rest          frames; the record says free or taken
 //
 // A frame of an earlier generation may be in use by hardware, whatever the crash interrupted. It is not
 // touched until a complete invalidation has followed the take-over (retire_earlier_generations).
@@ -19,6 +19,7 @@
 #include "base/range.hpp"
 #include "base/result.hpp"
 #include "memory/frame.hpp"
+#include "memory/frame_bits.hpp"
 
 namespace smmu::memory {
 
@@ -49,11 +50,12 @@ public:
 
     // 2^order frames in a row, aligned to their size, all zero. ENOMEM, or EDQUOT when `account` is full.
     Result<Frame> take(Account& account, unsigned order = 0);
-    // `count` frames of one order: all or nothing. Unwritten ones hold whatever they held before: only for an owner
-    // that writes every word before the frame is linked.
-    enum class Contents { zero, unwritten };
-    Result<std::vector<Frame>> take_many(Account& account, std::uint64_t count, Contents contents = Contents::zero,
-                                         unsigned order = 0);
+    // `count` of these, each by itself: all or nothing.
+    Result<std::vector<Frame>> take_many(Account& account, std::uint64_t count);
+    // 2^order * `count` frames in as few runs as there are, added to `runs`, the one to begin with last; all or nothing.
+    // Every run begins at a multiple of 2^order frames and is one long. What is in them is what was there before: only for
+    // an owner that writes every word before a frame is linked.
+    Result<void> take_unwritten(Account& account, std::uint64_t count, unsigned order, std::vector<Frame>& runs);
     // How many frames of one order could be taken on `account` now.
     std::uint64_t available(const Account& account, unsigned order = 0) const noexcept;
 
@@ -65,13 +67,22 @@ public:
     // walk them. They no longer count on their account.
     void quarantine(Frame frame) noexcept;
 
-    // A frame that is part of a linked structure is owned by the link to it: the arena remembers the rest of the
-    // Frame, and whoever removes the link takes it back. Both are O(1).
+    // A frame that is part of a linked structure is owned by the link to it. Whoever removes the link takes it back, as
+    // the run it is by then: `count` frames, kept on `account`. Both cost by 64 frames.
     PhysAddr keep(Frame frame) noexcept;
-    Frame take_back(PhysAddr address) noexcept;
-    bool is_kept(PhysAddr address) const noexcept;
-    // A number that the owner of a kept frame may remember with it (for a table: how many entries are live).
-    std::uint32_t& tally(PhysAddr address) noexcept;
+    Frame take_back(PhysAddr address, std::uint64_t count, Account& account) noexcept;
+    bool is_kept(PhysAddr address) const noexcept;  // any frame of a kept run
+    // What the owner of a kept frame remembers with it, where its words are: of a table, its entries that are live, and
+    // those among them that lead to further tables.
+    struct Tally {
+        std::uint32_t live, links;
+        friend bool operator==(const Tally&, const Tally&) = default;
+    };
+    Tally& tally(const void* words) noexcept {
+        const auto offset = static_cast<std::uint64_t>(static_cast<const std::byte*>(words) - bytes_.data());
+        SMMU_ASSERT(offset < bytes_.size() && kept_.test(static_cast<std::uint32_t>(offset >> frame_log2)));
+        return tallies_[offset >> frame_log2];
+    }
 
     // Takes over the frame at `address`, which an earlier generation left and hardware is walking now, with its
     // contents. Nothing is changed in it. ENOENT when it is not inside the arena, not a frame of an earlier
@@ -84,6 +95,13 @@ public:
     // The CPU's view of a frame that is in use (by this or an earlier generation); nullptr when `address` is not the
     // start of such a frame.
     std::uint64_t* words_at(PhysAddr address) const noexcept;
+    // The CPU's view of what an entry written by this instance leads to; an address outside the arena is an internal
+    // error.
+    std::uint64_t* view(PhysAddr address) const noexcept {
+        const std::uint64_t offset = address.value - bytes_at_.value;
+        SMMU_ASSERT(offset < bytes_.size());
+        return reinterpret_cast<std::uint64_t*>(bytes_.data() + offset);
+    }
 
     struct Count {
         std::uint64_t total, free, used, earlier, quarantined;  // frames
@@ -95,10 +113,15 @@ private:
     explicit Arena(std::unique_ptr<State> state);
     template <class Visit>
     void each_free_run(unsigned order, Visit visit) const;
-    Result<std::vector<Frame>> take_runs(Account& account, std::uint64_t count, Contents contents, unsigned order);
-    Frame mark_used(std::uint32_t index, Account& account, unsigned order);
-    void let_go(Frame& frame) noexcept;
+    Result<void> check_room(const Account& account, std::uint64_t frames) const;
+    Frame mark_used(FrameRun run, Account& account);
+    FrameRun let_go(Frame& frame) noexcept;
     std::unique_ptr<State> state_;
+    // Views of what the state holds, for what is asked most.
+    PhysAddr bytes_at_;
+    std::span<std::byte> bytes_;
+    FrameBits kept_;
+    std::span<Tally> tallies_;
 };
 
 }  // namespace smmu::memory

@@ -32,7 +32,7 @@ void ArenaHeader::store(std::size_t offset, T value) {
 }
 
 std::uint32_t ArenaHeader::own_frames() const {
-    const std::uint64_t bytes = records_at + std::uint64_t{frames()} * sizeof(std::uint32_t);
+    const std::uint64_t bytes = taken_at + FrameBits::words_for(frames()) * sizeof(std::uint64_t);
     return static_cast<std::uint32_t>((bytes + frame_bytes - 1) >> frame_log2);
 }
 
@@ -61,7 +61,7 @@ Result<std::optional<std::uint32_t>> ArenaHeader::found(const BootIdentity& boot
 
 void ArenaHeader::write_new(const BootIdentity& boot) {
     store<std::uint64_t>(magic_at, 0);
-    for (std::uint32_t frame = 0; frame < frames(); ++frame) set_record(frame, 0);
+    taken().clear({0, frames()});
     store<std::uint32_t>(version_at, version);
     for (std::size_t i = 0; i < boot.size(); ++i) store<std::uint8_t>(boot_at + i, boot[i]);
     store<std::uint64_t>(base_at, memory_.range.first.value);
@@ -71,17 +71,12 @@ void ArenaHeader::write_new(const BootIdentity& boot) {
 }
 
 void ArenaHeader::begin(std::uint32_t generation) {
-    for (std::uint32_t frame = 0; frame < frames(); ++frame)
-        if (record(frame) >= generation) set_record(frame, generation - 1);
     store<std::uint64_t>(generation_at, with_complement(generation));
 }
 
-std::uint32_t ArenaHeader::record(std::uint32_t frame) const {
-    return load<std::uint32_t>(records_at + std::size_t{frame} * sizeof(std::uint32_t));
-}
-
-void ArenaHeader::set_record(std::uint32_t frame, std::uint32_t generation) {
-    store<std::uint32_t>(records_at + std::size_t{frame} * sizeof(std::uint32_t), generation);
+FrameBits ArenaHeader::taken() const {
+    auto* const words = reinterpret_cast<std::uint64_t*>(memory_.bytes.data() + taken_at);
+    return FrameBits({words, FrameBits::words_for(frames())});
 }
 
 }  // namespace smmu::memory

@@ -4,7 +4,7 @@
 //
 //   0   magic (written last, erased first)     40  number of frames, header included
 //   8   version                                48  generation, and its complement in the upper half
-//   16  boot identity                          64  one record per frame: 0 free, else the generation that took it
+//   16  boot identity                          64  one bit per frame: taken, and perhaps walked by hardware
 //   32  physical address of frame 0
 #pragma once
 
@@ -12,14 +12,15 @@
 #include <optional>
 
 #include "memory/arena.hpp"
+#include "memory/frame_bits.hpp"
 
 namespace smmu::memory {
 
 class ArenaHeader {
 public:
     static constexpr std::uint64_t magic = 0x31414E4552415553;  // "SUARENA1"
-    static constexpr std::uint32_t version = 1;
-    static constexpr std::size_t records_at = 64;
+    static constexpr std::uint32_t version = 2;
+    static constexpr std::size_t taken_at = 64;
     // The number after the last one that a generation may have: it could not be told from a wrapped one.
     static constexpr std::uint32_t generation_end = 0xFFFF'FFFF;
 
@@ -29,7 +30,7 @@ public:
     std::uint32_t frames() const {
         return static_cast<std::uint32_t>(memory_.bytes.size() >> frame_log2);
     }
-    // Frames that header and records occupy.
+    // Frames that header and record occupy.
     std::uint32_t own_frames() const;
 
     // The generation of the arena found here; nothing when there is none of this boot. EEXIST: there is one, and hardware
@@ -37,12 +38,11 @@ public:
     Result<std::optional<std::uint32_t>> found(const BootIdentity& boot) const;
     // Writes a new header, all frames free, generation 1.
     void write_new(const BootIdentity& boot);
-    // Makes `generation` the current one. Records that no earlier generation can have written become those of the
-    // one before: in use by hardware, for all that is known.
+    // Makes `generation` the current one. What was taken by an earlier one stays on record.
     void begin(std::uint32_t generation);
 
-    std::uint32_t record(std::uint32_t frame) const;
-    void set_record(std::uint32_t frame, std::uint32_t generation);
+    // The frames on record as taken, by whatever generation.
+    FrameBits taken() const;
 
 private:
     template <class T>

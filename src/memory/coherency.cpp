@@ -45,6 +45,17 @@ struct Cache {
 
 void order_cleaned() { _mm_sfence(); }
 
+constexpr bool streams = true;
+void stream_lines(std::uint64_t* words, std::size_t count, std::uint64_t first, std::uint64_t step) {
+    auto* pair = reinterpret_cast<__m128i*>(words);
+    __m128i next = _mm_set_epi64x(static_cast<long long>(first + step), static_cast<long long>(first));
+    const __m128i further = _mm_set1_epi64x(static_cast<long long>(2 * step));
+    for (const __m128i* const end = pair + count / 2; pair != end; ++pair) {
+        _mm_stream_si128(pair, next);
+        next = _mm_add_epi64(next, further);
+    }
+}
+
 // On this architecture no instruction drops a line without writing it back first, which does no harm to a clean one.
 void drop_line(const volatile void* line) { _mm_clflush(plain(line)); }
 void order_dropped() { _mm_mfence(); }
@@ -84,6 +95,13 @@ void order_dropped() {}
 
 #endif
 
+#if !defined(__x86_64__)
+constexpr bool streams = false;
+void stream_lines(std::uint64_t*, std::size_t, std::uint64_t, std::uint64_t) {
+    SMMU_ASSERT(!"no stores past the caches on this CPU");
+}
+#endif
+
 const Cache& cache() {
     static const Cache of_this_cpu;
     return of_this_cpu;
@@ -100,25 +118,23 @@ void each_line(const volatile void* start, std::size_t bytes, Act act) {
 
 }  // namespace
 
-void write_back(Coherency coherency, const volatile void* start, std::size_t bytes) noexcept {
-    if (coherency == Coherency::snooped || bytes == 0) return;
+void clean_lines(const volatile void* start, std::size_t bytes) noexcept {
+    if (bytes == 0) return;
     each_line(start, bytes, [](const volatile void* line) { cache().clean_line(line); });
 }
+
+bool can_stream() noexcept { return streams; }
+
+void stream(std::uint64_t* words, std::size_t count, std::uint64_t first, std::uint64_t step) noexcept {
+    stream_lines(words, count, first, step);
+}
+
+void fence_cleaned() noexcept { order_cleaned(); }
 
 void refresh(Coherency coherency, const volatile void* start, std::size_t bytes) noexcept {
     if (coherency == Coherency::snooped || bytes == 0) return;
     each_line(start, bytes, drop_line);
     order_dropped();
-}
-
-void fence(Coherency coherency) noexcept {
-    if (coherency == Coherency::not_snooped) order_cleaned();
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-}
-
-void publish(Coherency coherency, const volatile void* start, std::size_t bytes) noexcept {
-    write_back(coherency, start, bytes);
-    fence(coherency);
 }
 
 }  // namespace smmu::memory

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Frame: one run of table memory that hardware may walk. It has exactly one owner, and it never dies by
-// itself: a frame that hardware has not seen is discarded, one that hardware may have seen goes back only
-// through Gather -> Flushed -> Arena::reclaim. Letting one drop is an internal error.
+// Frame: a run of table memory that hardware may walk: one frame of 4 KiB, or several in a row. It has exactly one owner,
+// and it never dies by itself: one that hardware has not seen is discarded, one that hardware may have seen goes back
+// only through Gather -> Flushed -> Arena::reclaim. Letting one drop is an internal error.
 #pragma once
 
 #include <algorithm>
@@ -53,10 +53,32 @@ public:
 
     explicit operator bool() const { return words_ != nullptr; }
     PhysAddr address() const { return address_; }
-    unsigned order() const { return order_; }  // log2 of the number of 4 KiB frames in the run
-    std::size_t word_count() const { return (frame_bytes << order_) / sizeof(std::uint64_t); }
+    std::uint64_t count() const { return count_; }  // frames of 4 KiB in the run
+    std::size_t word_count() const { return count_ * (frame_bytes / sizeof(std::uint64_t)); }
     // The CPU's view. Live structures are written through one door per type, never through this.
     std::uint64_t* words() const { return words_; }
+
+    // The first `count` frames of the run, which keeps the rest (nothing, when that is all).
+    Frame take_front(std::uint64_t count) {
+        SMMU_ASSERT(0 < count && count <= count_);
+        if (count == count_) return std::move(*this);
+        Frame front;
+        front.address_ = address_;
+        front.words_ = words_;
+        front.account_ = account_;
+        front.count_ = count;
+        address_ = address_ + (count << frame_log2);
+        words_ += count * (frame_bytes / sizeof(std::uint64_t));
+        count_ -= count;
+        return front;
+    }
+    // Makes one run of two when `next` begins where this one ends; else says false and leaves both.
+    bool join(Frame& next) {
+        if (address_ + (count_ << frame_log2) != next.address_ || account_ != next.account_) return false;
+        count_ += next.count_;
+        next.words_ = nullptr;
+        return true;
+    }
 
 private:
     friend class Arena;
@@ -64,13 +86,13 @@ private:
         std::swap(address_, other.address_);
         std::swap(words_, other.words_);
         std::swap(account_, other.account_);
-        std::swap(order_, other.order_);
+        std::swap(count_, other.count_);
     }
 
     PhysAddr address_{};
     std::uint64_t* words_ = nullptr;
     Account* account_ = nullptr;
-    unsigned order_ = 0;
+    std::uint64_t count_ = 1;
 };
 
 }  // namespace smmu::memory

@@ -7,20 +7,16 @@
 
 namespace smmu::memory {
 
-Gather::Gather(Gather&& other) noexcept
-    : ranges_(std::exchange(other.ranges_, {})),
-      frames_(std::exchange(other.frames_, {})),
-      everything_(std::exchange(other.everything_, false)) {}
+Gather::Gather(Gather&& other) noexcept { *this = std::move(other); }
 
 Gather& Gather::operator=(Gather&& other) noexcept {
     SMMU_ASSERT(empty());
-    ranges_ = std::exchange(other.ranges_, {});
+    std::ranges::copy(other.ranges(), ranges_.all.begin());
+    range_count_ = std::exchange(other.range_count_, 0);
     frames_ = std::exchange(other.frames_, {});
     everything_ = std::exchange(other.everything_, false);
     return *this;
 }
-
-Gather::~Gather() { SMMU_ASSERT(empty()); }
 
 namespace {
 
@@ -31,41 +27,46 @@ bool touches(const IovaRange& left, const IovaRange& right) {
 
 }  // namespace
 
-void Gather::cover(IovaRange range) {
-    auto at = std::lower_bound(ranges_.begin(), ranges_.end(), range,
-                               [](const IovaRange& a, const IovaRange& b) { return a.first < b.first; });
-    if (at != ranges_.begin() && touches(*(at - 1), range)) {
-        --at;
-        at->last = std::max(at->last, range.last);
-    } else {
-        at = ranges_.insert(at, range);
-    }
-    auto next = at + 1;
-    while (next != ranges_.end() && touches(*at, *next)) {
-        at->last = std::max(at->last, next->last);
-        next = ranges_.erase(next);
-    }
-    if (ranges_.size() <= max_ranges) return;
-    // One too many: the two that lie nearest to each other become their hull.
-    std::size_t nearest = 1;
-    for (std::size_t i = 2; i < ranges_.size(); ++i)
-        if (ranges_[i].first - ranges_[i - 1].last < ranges_[nearest].first - ranges_[nearest - 1].last)
-            nearest = i;
-    ranges_[nearest - 1].last = ranges_[nearest].last;
-    ranges_.erase(ranges_.begin() + static_cast<std::ptrdiff_t>(nearest));
+// Makes one range of the one at `at` and the next.
+void Gather::join_with_next(std::size_t at) {
+    ranges_.all[at].last = std::max(ranges_.all[at].last, ranges_.all[at + 1].last);
+    std::copy(ranges_.all.data() + at + 2, ranges_.all.data() + range_count_, ranges_.all.data() + at + 1);
+    --range_count_;
 }
 
-void Gather::retire(Frame table) {
-    SMMU_ASSERT(bool(table));
-    frames_.push_back(std::move(table));
+void Gather::cover_besides(IovaRange range) {
+    // Mostly they come in ascending order.
+    std::size_t at = range_count_;
+    while (at > 0 && range.first <= ranges_.all[at - 1].first) --at;
+    std::copy_backward(ranges_.all.data() + at, ranges_.all.data() + range_count_, ranges_.all.data() + range_count_ + 1);
+    ranges_.all[at] = range;
+    ++range_count_;
+    if (at > 0 && touches(ranges_.all[at - 1], range)) join_with_next(--at);
+    while (at + 1 < range_count_ && touches(ranges_.all[at], ranges_.all[at + 1])) join_with_next(at);
+    if (range_count_ <= max_ranges) return;
+    // One too many: the two that lie nearest to each other become their hull.
+    std::size_t nearest = 1;
+    for (std::size_t i = 2; i < range_count_; ++i)
+        if (ranges_.all[i].first - ranges_.all[i - 1].last < ranges_.all[nearest].first - ranges_.all[nearest - 1].last) nearest = i;
+    join_with_next(nearest - 1);
+}
+
+void Gather::retire(Frame tables) {
+    SMMU_ASSERT(bool(tables));
+    if (frames_.empty() || !frames_.back().join(tables)) frames_.push_back(std::move(tables));
+}
+
+std::uint64_t Gather::retired() const {
+    std::uint64_t count = 0;
+    for (const Frame& frame : frames_) count += frame.count();
+    return count;
 }
 
 Result<Flushed> Invalidator::flush(Gather&& gathered, Arena& arena) {
-    Gather flushing = std::move(gathered);
-    Result<void> confirmed = invalidate(flushing);
-    std::vector<Frame> frames = std::exchange(flushing.frames_, {});
-    flushing.ranges_.clear();
-    const bool everything = std::exchange(flushing.everything_, false);
+    Result<void> confirmed = invalidate(gathered);
+    gathered.range_count_ = 0;
+    const bool everything = std::exchange(gathered.everything_, false);
+    std::vector<Frame> frames = std::exchange(gathered.frames_, {});
     if (confirmed) return Flushed(std::move(frames), everything);
     for (Frame& frame : frames) arena.quarantine(std::move(frame));
     return pass_on(std::move(confirmed));

@@ -4,7 +4,9 @@
 // hardware confirmed; only a Flushed gives frames back. The wrong order does not compile.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "base/range.hpp"
@@ -20,29 +22,43 @@ public:
     Gather() = default;
     Gather(Gather&& other) noexcept;
     Gather& operator=(Gather&& other) noexcept;
-    ~Gather();  // must have been flushed, or be empty
+    ~Gather() { SMMU_ASSERT(empty()); }  // must have been flushed
 
     // Translations in `range` were removed or made stricter.
-    void cover(IovaRange range);
-    // A table was unlinked: its frame waits here, and caches of the walk itself must go too.
-    void retire(Frame table);
+    void cover(IovaRange range) {
+        if (range_count_ == 0)
+            ranges_.all[range_count_++] = range;
+        else
+            cover_besides(range);
+    }
+    // A table was unlinked, or several that lie in a row: the frames wait here, and caches of the walk itself must go too.
+    void retire(Frame tables);
     // Everything of the space (or unit) must be forgotten, whatever the ranges say.
     void cover_everything() { everything_ = true; }
 
-    bool empty() const { return ranges_.empty() && frames_.empty() && !everything_; }
+    bool empty() const { return range_count_ == 0 && frames_.empty() && !everything_; }
     bool everything() const { return everything_; }
     bool leaf_only() const { return frames_.empty() && !everything_; }
     // Disjoint, ascending, at most max_ranges; neighbours are joined (into a hull where there are too many).
-    const std::vector<IovaRange>& ranges() const { return ranges_; }
+    std::span<const IovaRange> ranges() const { return std::span(ranges_.all).first(range_count_); }
 
-    // How many tables wait for the flush.
-    std::size_t retired() const { return frames_.size(); }
+    // How many frames of tables wait for the flush.
+    std::uint64_t retired() const;
 
     static constexpr std::size_t max_ranges = 16;
 
 private:
     friend class Invalidator;
-    std::vector<IovaRange> ranges_;
+    void cover_besides(IovaRange range);
+    void join_with_next(std::size_t at);
+
+    // Only those before range_count_ are there (and one more while it is being put in): most requests have one, and setting
+    // up the rest would be most of their cost.
+    union Ranges {
+        Ranges() {}
+        std::array<IovaRange, max_ranges + 1> all;
+    } ranges_;
+    std::size_t range_count_ = 0;
     std::vector<Frame> frames_;
     bool everything_ = false;
 };

@@ -2,6 +2,8 @@
 // Change: what is asked of an address space. Ranges are whole granules of the space.
 #pragma once
 
+#include <memory>
+#include <optional>
 #include <span>
 #include <variant>
 #include <vector>
@@ -18,12 +20,13 @@ struct Unmap {
     friend bool operator==(const Unmap&, const Unmap&) = default;
 };
 
-// `range` reaches physical memory from `physical` on. Nothing in it may be mapped, but for what the same request
-// unmaps.
+// `range` reaches physical memory from `physical` on; or, where `pages` is given, each granule of it the one that the list
+// names, and `physical` counts for nothing. Nothing in `range` may be mapped, but for what the same request unmaps.
 struct Map {
     IovaRange range;
     PhysAddr physical;
     Access access;
+    const PhysAddr* pages = nullptr;  // one per granule; whoever asks keeps the list until the request is over
     friend bool operator==(const Map&, const Map&) = default;
 };
 
@@ -33,19 +36,39 @@ using Change = std::variant<Unmap, Map>;
 // Its removals (all of them, and their flush) come before its first addition.
 class Plan {
 public:
-    Plan() = default;
-    Plan(Plan&&) noexcept = default;
-    Plan& operator=(Plan&&) noexcept = default;
+    // What a request comes to that is not carried out just as it was asked.
+    struct Parts {
+        std::vector<Unmap> removals;    // ascending, disjoint; whole leaves: a leaf cut in part is removed whole ...
+        std::vector<Map> additions;     // ... and what must stay of it is among these, with what was asked
+        std::vector<IovaRange> disturbed;  // granted before and after, refused while this is carried out
+        std::vector<IovaRange> starved;    // should have stayed but could not be rebuilt for lack of frames: closed
+        std::vector<memory::Frame> frames;  // runs; those to begin with last
+        std::size_t next_addition = 0;      // cursor of the adding stage
+        std::uint64_t added_bytes = 0;      // of additions[next_addition]
+    };
 
-    std::vector<Unmap> removals;    // ascending, disjoint; whole leaves: a leaf cut in part is removed whole ...
-    std::vector<Map> additions;     // ... and what must stay of it is among these, with what was asked
-    std::vector<IovaRange> disturbed;  // granted before and after, refused while this is carried out
-    std::vector<IovaRange> starved;    // should have stayed but could not be rebuilt for lack of frames: closed
-    std::vector<memory::Frame> frames;
+    Plan() = default;  // nothing to do
+    explicit Plan(const Change& as_asked) : as_asked_(as_asked) {}
+    explicit Plan(Parts parts) : parts_(std::make_unique<Parts>(std::move(parts))) {}
 
-    enum class Stage { removing, adding, done } stage = Stage::removing;
-    std::size_t next_addition = 0;  // cursor of the adding stage
-    std::uint64_t added_bytes = 0;  // of additions[next_addition]
+    std::span<const Unmap> removals() const { return of<Unmap>(&Parts::removals); }
+    std::span<const Map> additions() const { return of<Map>(&Parts::additions); }
+    std::span<const IovaRange> disturbed() const { return parts_ ? parts_->disturbed : std::span<const IovaRange>(); }
+    std::span<const IovaRange> starved() const { return parts_ ? parts_->starved : std::span<const IovaRange>(); }
+    Parts* parts() { return parts_.get(); }  // nullptr: as it was asked
+
+    enum class Stage : std::uint8_t { removing, adding, done } stage = Stage::removing;
+
+private:
+    template <class Part>
+    std::span<const Part> of(std::vector<Part> Parts::* list) const {
+        if (parts_) return (*parts_).*list;
+        const Part* const only = as_asked_ ? std::get_if<Part>(&*as_asked_) : nullptr;
+        return {only, only != nullptr ? std::size_t{1} : 0};
+    }
+
+    std::optional<Change> as_asked_;
+    std::unique_ptr<Parts> parts_;
 };
 
 // How much one step may do before it lets others go on: tables filled or entries stored in bulk.

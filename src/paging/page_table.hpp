@@ -27,7 +27,7 @@ struct Translation {
 template <Format F>
 class PageTable {
 public:
-    // Takes the root frame and the reserve (ENOMEM, EDQUOT). EINVAL for a geometry the format cannot have. The arena and
+    // Takes the root frame (ENOMEM, EDQUOT). EINVAL for a geometry the format cannot have. The arena and
     // the account outlive the table.
     static Result<PageTable> create(Geometry geometry, memory::Arena& arena, memory::Account& account);
     PageTable(PageTable&&) noexcept;

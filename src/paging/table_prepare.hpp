@@ -49,6 +49,10 @@ struct SortedRequest {
 
 template <Format F>
 bool PageTable<F>::State::anything_in(const Table& table, IovaRange range) const {
+    if (table.level == 0) {
+        const std::uint64_t first = index_in(table, std::max(range.first, table.base));
+        return live_in(table, first, index_in(table, std::min(range.last, last_of(table))) - first + 1) != 0;
+    }
     return !each_in_use(table, range, [&](IovaRange slot, Entry entry, std::uint64_t index) {
         // No empty table stays linked: one that lies in the range as a whole has a leaf in it.
         if (F::is_leaf(entry, table.level) || range.contains(slot)) return false;
@@ -64,12 +68,59 @@ void PageTable<F>::State::mapped_in(const Table& table, IovaRange range, Visit& 
         const IovaRange piece = *slot.intersection(range);
         const bool leaf = F::is_leaf(entry, table.level);
         // A leaf table in which every slot is live is one piece.
-        if (leaf || (table.level == 1 && arena.tally(F::link_target(entry)) == slots(0)))
+        if (leaf || (table.level == 1 && arena.tally(entries_at(F::link_target(entry))).live == slots(0)))
             visit(piece);
         else
             mapped_in(child(table, index, entry), piece, visit);
         return true;
     });
+}
+
+// All bits that the addresses of a mapping's pages have: together they must be what an entry can say.
+template <Format F>
+PhysAddr PageTable<F>::State::united_pages(const Map& map) const {
+    const std::uint64_t distance = map.range.last - map.range.first;
+    if (map.pages != nullptr) return {memory::rows::united(&map.pages->value, (distance >> granule_log2()) + 1)};
+    return {map.physical.value | align_down(map.physical + distance, granule_log2()).value};
+}
+
+// Whether a mapping by itself can be carried out.
+template <Format F>
+bool PageTable<F>::State::is_sound(const Map& map) const {
+    const std::uint64_t granule = std::uint64_t{1} << granule_log2(), distance = map.range.last - map.range.first;
+    const PhysAddr pages = united_pages(map);
+    const bool whole_granules = ((map.range.first.value | (distance + 1) | pages.value) & (granule - 1)) == 0;
+    const bool wraps = map.pages == nullptr && ~std::uint64_t{0} - map.physical.value < distance;
+    return whole_granules && !wraps && map.range.last.value >> geometry.input_bits == 0 && F::expresses(map.access) &&
+           F::leaf_target(F::make_leaf(pages, map.access, 0), 0) == pages;
+}
+
+template <Format F>
+Result<void> PageTable<F>::State::check(const Map& map) const {
+    const unsigned granule = granule_log2();
+    if (is_sound(map)) return {};
+    if (map.range.last.value >> geometry.input_bits != 0) return refused::beyond_input(map.range, geometry.input_bits);
+    if (map.range.rounded_out(granule) != map.range) return refused::misaligned(map.range, granule);
+    if (!is_aligned(united_pages(map), granule)) return refused::physical_misaligned(map, granule);
+    if (!F::expresses(map.access)) return refused::inexpressible(map);
+    return refused::beyond_output(map);
+}
+
+// Whether a request is nothing but leaves to be put where nothing is, or taken away, in one leaf table that is there and
+// stays. Most small requests are; everything else, and every error, is a Preparation's.
+template <Format F>
+bool PageTable<F>::State::find_place(const Change& change) {
+    const Map* const map = std::get_if<Map>(&change);
+    const IovaRange range = map != nullptr ? map->range : std::get_if<Unmap>(&change)->range;
+    if (!near(range.first)) (void)find(range.first);
+    if (!near(range.first) || !near(range.last) || !leaf_allowed(0)) return false;
+    const Table table = table_used_last();
+    const std::uint64_t index = index_in_leaf_table(range.first), count = index_in_leaf_table(range.last) - index + 1;
+    const std::uint64_t live = live_in(table, index, count);
+    planned_place = {table, index, count};
+    if (map != nullptr) return live == 0 && is_sound(*map);
+    const bool whole_pages = ((range.first.value | (range.last.value + 1)) & (span(0) - 1)) == 0;
+    return whole_pages && live == count && arena.tally(table.entries).live > live;
 }
 
 // One preparation: its steps share what they found.
@@ -86,14 +137,21 @@ public:
         find_cut_leaves();
         plan_.additions = request_.maps;
         const bool only_unmaps = request_.maps.empty();
-        Result<void> taken = only_unmaps ? take_for_remainders() : take_for_all();
-        if (!taken) return pass_on(std::move(taken));
+        SMMU_CHECK(only_unmaps ? take_for_remainders() : take_for_all());
         for (const IovaRange& range : removals_) plan_.removals.push_back({range});
         find_disturbed();
-        return std::move(plan_);
+        return Plan(std::move(plan_));
     }
+    // What a preparation that failed has taken.
+    std::vector<memory::Frame>& frames() { return plan_.frames; }
 
 private:
+    struct Leaf {
+        IovaRange range;
+        unsigned level;
+        typename F::Entry entry;
+    };
+
     static IovaRange range_of(const Change& change) {
         return std::visit([](const auto& any) { return any.range; }, change);
     }
@@ -103,30 +161,19 @@ private:
         for (const Change& change : changes) {
             const IovaRange range = range_of(change);
             SMMU_ASSERT(range.first <= range.last);
+            if (const Map* map = std::get_if<Map>(&change)) {
+                SMMU_CHECK(state_.check(*map));
+                request_.maps.push_back(*map);
+                continue;
+            }
             if (range.last.value >> state_.geometry.input_bits != 0)
                 return refused::beyond_input(range, state_.geometry.input_bits);
             if (range.rounded_out(granule) != range) return refused::misaligned(range, granule);
-            if (const Map* map = std::get_if<Map>(&change)) {
-                SMMU_CHECK(check(*map, granule));
-                request_.maps.push_back(*map);
-            } else {
-                request_.unmaps.push_back(range);
-            }
+            request_.unmaps.push_back(range);
         }
         SortedRequest::join(request_.unmaps);
         std::sort(request_.maps.begin(), request_.maps.end(),
                   [](const Map& a, const Map& b) { return a.range < b.range; });
-        return {};
-    }
-
-    static Result<void> check(const Map& map, unsigned granule) {
-        if (!is_aligned(map.physical, granule)) return refused::physical_misaligned(map, granule);
-        const std::uint64_t distance = map.range.last - map.range.first;
-        if (!F::expresses(map.access)) return refused::inexpressible(map);
-        const PhysAddr last_page = align_down(map.physical + distance, granule);
-        const bool wraps = ~std::uint64_t{0} - map.physical.value < distance;
-        if (wraps || F::leaf_target(F::make_leaf(last_page, map.access, 0), 0) != last_page)
-            return refused::beyond_output(map);
         return {};
     }
 
@@ -146,13 +193,13 @@ private:
 
     // Only the ends of an unmapped range can lie inside a leaf.
     void find_cut_leaves() {
-        std::vector<typename State::Leaf> cut;
+        std::vector<Leaf> cut;
         for (const IovaRange& range : request_.unmaps) {
             for (const Iova end : {range.first, range.last}) {
-                const auto leaf = state_.leaf_at(end);
-                if (leaf && !range.contains(leaf->range) &&
-                    (cut.empty() || cut.back().range != leaf->range))
-                    cut.push_back(*leaf);
+                const auto [entry, level] = state_.find(end);
+                const IovaRange leaf = IovaRange{end, end}.rounded_out(F::span_log2(level));
+                if (!F::is_empty(entry) && !range.contains(leaf) && (cut.empty() || cut.back().range != leaf))
+                    cut.push_back({leaf, level, entry});
             }
         }
         removals_ = request_.unmaps;
@@ -176,7 +223,7 @@ private:
     }
 
     std::uint64_t tables_for(TableCount& count, const Map& map) const {
-        return count.add(map.range, state_.leaf_levels(map.range.first, map.physical),
+        return count.add(map.range, state_.leaf_levels(map),
                          [&](unsigned level, Iova address) { return stays(level, address); });
     }
 
@@ -190,7 +237,7 @@ private:
             if (F::is_empty(entry) || F::is_leaf(entry, table.level)) return false;
             table = state_.child(table, index, entry);
         }
-        const std::uint64_t live = state_.arena.tally(table.address);
+        const std::uint64_t live = state_.arena.tally(table.entries).live;
         const IovaRange span{table.base, state_.last_of(table)};
         std::uint64_t touched = 0;
         for (auto it = SortedRequest::from(removals_, span.first);
@@ -208,14 +255,15 @@ private:
         TableCount count = new_count();
         std::uint64_t needed = 0;
         for (const Map& map : plan_.additions) needed += tables_for(count, map);
-        SMMU_TRY(plan_.frames, state_.take_frames(needed));
-        return {};
+        for (const Map& map : request_.maps)
+            if (state_.makes_cuttable(map)) SMMU_CHECK(state_.hold_reserve());
+        return state_.take_frames(needed, plan_.frames);
     }
 
     // A request that only unmaps is never refused: the reserve helps out, and what even that cannot rebuild closes.
     Result<void> take_for_remainders() {
         const std::uint64_t obtainable = state_.arena.available(state_.account, State::table_order);
-        const std::uint64_t most = obtainable + state_.reserve.size();
+        const std::uint64_t most = obtainable + state_.reserved();
         TableCount count = new_count();
         std::uint64_t needed = 0;
         for (const Map& map : remainders_) {
@@ -229,11 +277,9 @@ private:
             needed += more;
             plan_.additions.push_back(map);
         }
-        SMMU_TRY(plan_.frames, state_.take_frames(std::min(needed, obtainable)));
-        while (plan_.frames.size() < needed) {
-            plan_.frames.push_back(std::move(state_.reserve.back()));
-            state_.reserve.pop_back();
-        }
+        SMMU_CHECK(state_.take_frames(std::min(needed, obtainable), plan_.frames));
+        for (std::uint64_t taken = obtainable; taken < needed; ++taken)
+            plan_.frames.push_back(State::take_table(state_.reserve));
         return {};
     }
 
@@ -257,15 +303,24 @@ private:
     SortedRequest request_;
     std::vector<IovaRange> removals_;  // whole leaves
     std::vector<Map> remainders_;      // of cut leaves: what must stay
-    Plan plan_;
+    Plan::Parts plan_;
 };
 
 template <Format F>
 Result<Plan> PageTable<F>::prepare(std::span<const Change> changes) {
-    if (state_->planned) return refused::busy();
-    state_->refill_reserve();
-    auto plan = Preparation(*state_).run(changes);
-    state_->planned = plan.has_value();
+    State& state = *state_;
+    if (state.planned) return refused::busy();
+    if (changes.size() == 1) {
+        state.planned = state.find_place(changes.front());
+        if (state.planned) return Result<Plan>(std::in_place, changes.front());
+    }
+    state.refill_reserve();
+    Preparation preparation(state);
+    auto plan = preparation.run(changes);
+    if (plan)
+        state.planned = true;
+    else
+        state.settle(preparation.frames());
     return plan;
 }
 
@@ -273,7 +328,7 @@ template <Format F>
 void PageTable<F>::abandon(Plan&& plan) noexcept {
     SMMU_ASSERT(state_->planned);
     state_->planned = false;
-    state_->give_back(plan.frames);
+    if (plan.parts() != nullptr) state_->settle(plan.parts()->frames);
 }
 
 }  // namespace smmu::paging

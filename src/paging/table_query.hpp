@@ -22,15 +22,11 @@ template <Format F>
 Result<PageTable<F>> PageTable<F>::create(Geometry geometry, memory::Arena& arena, memory::Account& account) {
     if (!State::sound(geometry)) return refused::geometry(geometry);
     auto state = std::make_unique<State>(geometry, arena, account);
-    SMMU_TRY(state->reserve, state->take_frames(state->reserve_target()));
-    auto root = arena.take(account, state->root_order());
-    if (!root) {
-        for (memory::Frame& frame : state->reserve) arena.discard(std::move(frame));
-        return pass_on(std::move(root));
-    }
-    memory::publish(geometry.coherency, root->words(), root->word_count() * sizeof(std::uint64_t));
-    state->tables = std::uint64_t{1} << root->order();
-    state->root = arena.keep(std::move(*root));
+    SMMU_TRY(memory::Frame root, arena.take(account, state->root_order()));
+    memory::publish(geometry.coherency, root.words(), root.word_count() * sizeof(std::uint64_t));
+    state->tables = root.count();
+    state->root = arena.keep(std::move(root));
+    state->arena.tally(state->entries_at(state->root)) = {};
     return PageTable(std::move(state));
 }
 
@@ -46,15 +42,15 @@ const Geometry& PageTable<F>::geometry() const {
 
 template <Format F>
 std::uint64_t PageTable<F>::table_frames() const noexcept {
-    return state_ == nullptr ? 0 : state_->tables + (state_->reserve.size() << State::table_order);
+    return state_ == nullptr ? 0 : state_->tables + (state_->reserved() << State::table_order);
 }
 
 template <Format F>
 std::optional<Translation> PageTable<F>::translate(Iova address) const noexcept {
-    const auto leaf = state_->leaf_at(address);
-    if (!leaf) return std::nullopt;
-    return Translation{F::leaf_target(leaf->entry, leaf->level) + (address - leaf->range.first),
-                       F::leaf_access(leaf->entry), F::span_log2(leaf->level)};
+    const auto [entry, level] = state_->find(address);
+    if (F::is_empty(entry)) return std::nullopt;
+    const std::uint64_t inside = address.value & (State::span(level) - 1);
+    return Translation{F::leaf_target(entry, level) + inside, F::leaf_access(entry), F::span_log2(level)};
 }
 
 template <Format F>
@@ -87,14 +83,15 @@ std::string PageTable<F>::check_shape() const {
                      std::to_string(table.base.value) + ": " + what;
     };
     const auto walk = [&](const auto& self, const Table& table) -> void {
-        std::uint64_t live = 0;
+        memory::Arena::Tally found{};
         const IovaRange all{table.base, state.last_of(table)};
         state.each_in_use(table, all, [&](IovaRange, auto entry, std::uint64_t index) {
-            ++live;
+            ++found.live;
             if (F::is_leaf(entry, table.level)) {
                 if (!state.leaf_allowed(table.level)) note(table, "a leaf of a size that is not allowed");
                 return breach.empty();
             }
+            ++found.links;
             const PhysAddr below = F::link_target(entry);
             if (table.level == 0) {
                 note(table, "a link in a leaf table");
@@ -108,8 +105,8 @@ std::string PageTable<F>::check_shape() const {
             }
             return breach.empty();
         });
-        if (live != state.arena.tally(table.address)) note(table, "the count of live entries is wrong");
-        if (live == 0 && table.address != state.root) note(table, "is empty and linked");
+        if (found != state.arena.tally(table.entries)) note(table, "the count of live entries is wrong");
+        if (found.live == 0 && table.level != state.top()) note(table, "is empty and linked");
     };
     walk(walk, state.root_table());
     if (breach.empty() && frames != state.tables) return "the count of linked tables is wrong";

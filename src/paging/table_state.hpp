@@ -8,6 +8,7 @@
 #include <bit>
 
 #include "memory/coherency.hpp"
+#include "memory/rows.hpp"
 #include "paging/page_table.hpp"
 
 namespace smmu::paging {
@@ -15,6 +16,7 @@ namespace smmu::paging {
 template <Format F>
 struct PageTable<F>::State {
     using Entry = typename F::Entry;
+    using Tally = memory::Arena::Tally;
     static_assert(std::atomic_ref<Entry>::is_always_lock_free);
 
     static constexpr unsigned most_levels = 6;
@@ -27,12 +29,18 @@ struct PageTable<F>::State {
             largest = std::max<std::uint64_t>(largest, sizeof(Entry) << F::index_bits(level));
         return static_cast<unsigned>(std::bit_width(largest - 1)) - memory::frame_log2;
     }();
+    static constexpr std::uint64_t table_frames = std::uint64_t{1} << table_order;
     static constexpr std::uint64_t table_bytes = memory::frame_bytes << table_order;
+
+    // What entries differ by that lead to consecutive memory, or to consecutive tables: rows of them are sequences.
+    static constexpr Entry link_step = static_cast<Entry>(F::make_link({table_bytes}) - F::make_link({0}));
+    static constexpr Entry leaf_step(unsigned level) {
+        return static_cast<Entry>(F::make_leaf({span(level)}, read_write, level) - F::make_leaf({0}, read_write, level));
+    }
 
     // A table as the engine walks it.
     struct Table {
         Entry* entries;
-        PhysAddr address;
         unsigned level;
         Iova base;  // the first device address it translates
     };
@@ -69,12 +77,19 @@ struct PageTable<F>::State {
     bool leaf_allowed(unsigned level) const {
         return (geometry.leaf_sizes >> F::span_log2(level) & 1) != 0;
     }
-    // Bit n set: leaves at level n suit memory that lies so far from its device addresses.
-    std::uint64_t leaf_levels(Iova iova, PhysAddr physical) const {
+    // The level of the smallest leaves.
+    unsigned lowest() const {
+        unsigned level = 0;
+        while (!leaf_allowed(level)) ++level;
+        return level;
+    }
+    // Bit n set: leaves at level n suit memory that lies so far from its device addresses. Listed pages are single.
+    std::uint64_t leaf_levels(const Map& map) const {
+        if (map.pages != nullptr) return std::uint64_t{1} << lowest();
+        const std::uint64_t distance = map.range.first.value - map.physical.value;
         std::uint64_t levels = 0;
         for (unsigned level = 0; level < geometry.levels; ++level)
-            if (leaf_allowed(level) && ((iova.value - physical.value) & (span(level) - 1)) == 0)
-                levels |= std::uint64_t{1} << level;
+            if (leaf_allowed(level) && (distance & (span(level) - 1)) == 0) levels |= std::uint64_t{1} << level;
         return levels;
     }
     std::uint64_t index_in(const Table& table, Iova address) const {
@@ -88,74 +103,190 @@ struct PageTable<F>::State {
 
     // Frames needed on one path from the root, twice: a removal cuts at most two leaves, one at each end.
     std::size_t reserve_target() const { return 2 * std::size_t{top()}; }
+    // Whether mapping this makes leaves that a later removal could cut: larger than the smallest.
+    bool makes_cuttable(const Map& map) const {
+        const std::uint64_t levels = leaf_levels(map);
+        for (unsigned level = lowest() + 1; level < geometry.levels; ++level) {
+            const std::uint64_t from = (map.range.first.value + (span(level) - 1)) >> F::span_log2(level);
+            const std::uint64_t to = (map.range.last.value + 1) >> F::span_log2(level);
+            if ((levels >> level & 1) != 0 && from < to) return true;
+        }
+        return false;
+    }
 
     // Never a pointer outside the arena, whatever an entry says.
     Table table_at(PhysAddr address, unsigned level, Iova base) const {
-        std::uint64_t* const words = arena.words_at(address);
-        SMMU_ASSERT(words != nullptr);
-        return {reinterpret_cast<Entry*>(words), address, level, base};
+        return {entries_at(address), level, base};
     }
+    Entry* entries_at(PhysAddr address) const { return reinterpret_cast<Entry*>(arena.view(address)); }
     Table root_table() const { return table_at(root, top(), Iova{0}); }
     Table child(const Table& table, std::uint64_t index, Entry link) const {
         return table_at(F::link_target(link), table.level - 1, slot_range(table, index).first);
     }
 
+    static Entry read(const Entry* place) { return std::atomic_ref<Entry>(*const_cast<Entry*>(place)).load(std::memory_order_relaxed); }
     Entry load(const Table& table, std::uint64_t index) const {
         SMMU_ASSERT(index < slots(table.level));
-        return std::atomic_ref<Entry>(table.entries[index]).load(std::memory_order_relaxed);
+        return read(table.entries + index);
     }
 
-    // The one door. From empty to something or from something to empty: there is no third way through. What a link
-    // leads to was written back before (the caller fenced); the entry itself is before the next fence.
+    // The one door, for one entry and for a row. From empty to something or from something to empty: there is no third way
+    // through. What a link leads to was written back before (the caller fenced); the entry itself is before the next
+    // fence.
     void store(const Table& table, std::uint64_t index, Entry entry) {
-        SMMU_ASSERT(F::is_empty(load(table, index)) != F::is_empty(entry));
+        const Entry before = load(table, index);
+        SMMU_ASSERT(F::is_empty(before) != F::is_empty(entry));
+        Tally& tally = arena.tally(table.entries);
+        const bool link = !F::is_leaf(F::is_empty(entry) ? before : entry, table.level);
+        const std::uint32_t one = F::is_empty(entry) ? ~std::uint32_t{0} : 1u;
+        tally.live += one;
+        if (link) tally.links += one;
         std::atomic_ref<Entry>(table.entries[index]).store(entry, std::memory_order_release);
-        arena.tally(table.address) += F::is_empty(entry) ? ~std::uint32_t{0} : 1u;
         memory::write_back(geometry.coherency, &table.entries[index], sizeof(Entry));
     }
 
-    // For tables below the root: whoever builds one writes every word.
-    Result<std::vector<memory::Frame>> take_frames(std::uint64_t count) {
-        return arena.take_many(account, count, memory::Arena::Contents::unwritten, table_order);
+    // Entries in a row of one table.
+    struct Place {
+        Table table;
+        std::uint64_t index, count;
+
+        Entry* entries() const { return table.entries + index; }
+    };
+    // And what becomes of them: leaves of consecutive memory, or of listed pages.
+    struct Row : Place {
+        PhysAddr target;
+        Access access;
+        const PhysAddr* pages;  // where given, they count and not the target
+
+        Entry first() const { return F::make_leaf(target, access, this->table.level); }
+    };
+    Row row_of_leaves(const Place& place, const Map& map, Iova at) const {
+        const std::uint64_t done = at - map.range.first;
+        const PhysAddr* const pages = map.pages != nullptr ? map.pages + (done >> granule_log2()) : nullptr;
+        return {place, map.physical + done, map.access, pages};
+    }
+    static std::uint64_t live_in(const Table& table, std::uint64_t index, std::uint64_t count) {
+        if (count == 1) return F::is_empty(read(table.entries + index)) ? 0 : 1;
+        return memory::rows::count_live(table.entries + index, count);
     }
 
-    void refill_reserve() {
-        if (reserve.size() >= reserve_target()) return;
-        const std::uint64_t wanted =
-            std::min<std::uint64_t>(reserve_target() - reserve.size(), arena.available(account, table_order));
-        auto frames = take_frames(wanted);
-        SMMU_ASSERT(frames.has_value());
-        for (memory::Frame& frame : *frames) reserve.push_back(std::move(frame));
-    }
-
-    // Gives back frames that were taken and not linked: to the reserve first.
-    void give_back(std::vector<memory::Frame>& frames) {
-        for (memory::Frame& frame : frames) {
-            if (reserve.size() < reserve_target())
-                reserve.push_back(std::move(frame));
-            else
-                arena.discard(std::move(frame));
+    // Leaves of listed pages, each stored whole. Where an entry holds the address as it is, a row is a row of sums.
+    static void write_list(const Row& row) {
+        const unsigned level = row.table.level;
+        if (leaf_step(level) == span(level)) {
+            static_assert(sizeof(PhysAddr) == sizeof(std::uint64_t));
+            const Entry bare = F::make_leaf({0}, row.access, level);
+            memory::rows::store_from(row.entries(), &row.pages->value, row.count, bare);
+            return;
         }
-        frames.clear();
+        for (std::uint64_t i = 0; i < row.count; ++i)
+            std::atomic_ref<Entry>(row.entries()[i])
+                .store(F::make_leaf(row.pages[i], row.access, level), std::memory_order_relaxed);
+    }
+
+    // Every entry of the row was empty: prepare looked.
+    void store_leaves(const Row& row) {
+        Tally& tally = arena.tally(row.table.entries);
+        tally.live += static_cast<std::uint32_t>(row.count);
+        SMMU_ASSERT(tally.live <= slots(row.table.level));
+        if (row.pages != nullptr)
+            write_list(row);
+        else if (row.count == 1)
+            std::atomic_ref<Entry>(*row.entries()).store(row.first(), std::memory_order_relaxed);
+        else
+            memory::rows::store(row.entries(), row.count, row.first(), leaf_step(row.table.level));
+        memory::write_back(geometry.coherency, row.entries(), row.count * sizeof(Entry));
+    }
+    // Every entry of the row was a leaf, and is nothing.
+    void clear_leaves(const Place& place) {
+        Tally& tally = arena.tally(place.table.entries);
+        SMMU_ASSERT(tally.live >= place.count);
+        tally.live -= static_cast<std::uint32_t>(place.count);
+        if (place.count == 1)
+            std::atomic_ref<Entry>(*place.entries()).store(Entry{0}, std::memory_order_relaxed);
+        else
+            memory::rows::store(place.entries(), place.count, Entry{0}, Entry{0});
+        memory::write_back(geometry.coherency, place.entries(), place.count * sizeof(Entry));
+    }
+
+    // For tables below the root: whoever builds one writes every word.
+    Result<void> take_frames(std::uint64_t count, std::vector<memory::Frame>& runs) {
+        return arena.take_unwritten(account, count, table_order, runs);
+    }
+    static memory::Frame take_table(std::vector<memory::Frame>& runs) {
+        SMMU_ASSERT(!runs.empty());
+        memory::Frame table = runs.back().take_front(table_frames);
+        if (!runs.back()) runs.pop_back();
+        return table;
+    }
+
+    // While there are leaves that can be cut, what rebuilds the rest of one is kept aside: a removal never lacks frames.
+    Result<void> hold_reserve() {
+        if (reserve_held) return {};
+        SMMU_CHECK(take_frames(reserve_target(), reserve));
+        reserve_held = true;
+        return {};
+    }
+    std::uint64_t reserved() const {
+        std::uint64_t frames = 0;
+        for (const memory::Frame& frame : reserve) frames += frame.count();
+        return frames >> table_order;
+    }
+    void refill_reserve() {
+        const std::uint64_t held = reserved();
+        if (!reserve_held || held >= reserve_target()) return;
+        const std::uint64_t obtainable = arena.available(account, table_order);
+        const auto taken = take_frames(std::min<std::uint64_t>(reserve_target() - held, obtainable), reserve);
+        SMMU_ASSERT(taken.has_value());
+    }
+    void release_reserve() {
+        reserve_held = false;
+        for (memory::Frame& frame : reserve) arena.discard(std::move(frame));
+        reserve.clear();
+    }
+
+    // A request is over, or was refused: what it took and did not link goes back.
+    void settle(std::vector<memory::Frame>& runs) {
+        planned = false;
+        for (memory::Frame& frame : runs) arena.discard(std::move(frame));
+        runs.clear();
+        if (arena.tally(entries_at(root)).live == 0) release_reserve();
         refill_reserve();
     }
 
-    struct Leaf {
-        IovaRange range;
-        unsigned level;
+    static std::uint64_t index_in_leaf_table(Iova address) {
+        return address.value >> F::span_log2(0) & ((std::uint64_t{1} << F::index_bits(0)) - 1);
+    }
+    // The entry at which the walk for an address ends, and its level: empty, or a leaf.
+    struct Found {
         Entry entry;
+        unsigned level;
     };
-    std::optional<Leaf> leaf_at(Iova address) const {
-        if (address.value >> geometry.input_bits != 0) return std::nullopt;
-        Table table = root_table();
-        for (;;) {
-            const std::uint64_t index = index_in(table, address);
-            const Entry entry = load(table, index);
-            if (F::is_empty(entry)) return std::nullopt;
-            if (F::is_leaf(entry, table.level)) return Leaf{slot_range(table, index), table.level, entry};
-            table = child(table, index, entry);
+    Found find(Iova address) const {
+        if (near(address)) [[likely]]
+            return {read(last_used + index_in_leaf_table(address)), 0};
+        if (address.value >> geometry.input_bits != 0) return {Entry{0}, top()};
+        const Entry* entries = entries_at(root);
+        std::uint64_t index = address.value >> F::span_log2(top());
+        for (unsigned level = top();; index = address.value >> F::span_log2(level) & ((std::uint64_t{1} << F::index_bits(level)) - 1)) {
+            const Entry entry = read(entries + index);
+            if (F::is_empty(entry) || F::is_leaf(entry, level)) return {entry, level};
+            Entry* const below = entries_at(F::link_target(entry));
+            if (--level == 0) note_use(below, address);
+            entries = below;
         }
     }
+
+    // Whether the leaf table used last translates this address: runs of small requests, and of neighbouring addresses,
+    // begin there and not at the root. It is forgotten as soon as any table is retired.
+    static constexpr unsigned leaf_reach = F::span_log2(0) + F::index_bits(0);
+    bool near(Iova address) const { return address.value >> leaf_reach == last_used_for; }
+    void note_use(Entry* leaf_table, Iova address) const {
+        last_used = leaf_table;
+        last_used_for = address.value >> leaf_reach;
+    }
+    void forget_use() const { last_used_for = nowhere; }
+    Table table_used_last() const { return {last_used, 0, Iova{last_used_for << leaf_reach}}; }
 
     // Calls visit(slot range, entry, table, index) for every slot of `table` that holds something and lies in
     // `range`, in part at least, ascending; stops early when it says false.
@@ -171,7 +302,16 @@ struct PageTable<F>::State {
     }
 
     void remove(const Table& table, IovaRange range, memory::Gather& gathered);
-    void retire(PhysAddr address, unsigned level, memory::Gather& gathered);
+    void remove_leaves(const Table& table, IovaRange range, memory::Gather& gathered);
+    void retire(PhysAddr address, std::uint64_t count, memory::Gather& gathered);
+    void retire_subtree(PhysAddr address, unsigned level, memory::Gather& gathered);
+    std::uint64_t tables_in_row(const Table& table, std::uint64_t index, std::uint64_t most) const;
+    PhysAddr united_pages(const Map& map) const;
+    bool is_sound(const Map& map) const;
+    Result<void> check(const Map& map) const;
+    bool find_place(const Change& change);
+    Progress add(Plan::Parts& parts, Budget& budget);
+    Progress add_as_asked(const Plan& plan, Budget& budget);
     bool anything_in(const Table& table, IovaRange range) const;
     template <class Visit>
     void mapped_in(const Table& table, IovaRange range, Visit& visit) const;
@@ -180,9 +320,14 @@ struct PageTable<F>::State {
     memory::Arena& arena;
     memory::Account& account;
     PhysAddr root{};
-    std::vector<memory::Frame> reserve;  // so that a removal that cuts a leaf never lacks frames
-    std::uint64_t tables = 0;            // linked, the root's frames included
-    bool planned = false;                // a plan is out
+    std::vector<memory::Frame> reserve;
+    bool reserve_held = false;
+    std::uint64_t tables = 0;  // frames of tables that are linked, the root's included
+    bool planned = false;      // a plan is out
+    Place planned_place;       // where it is carried out, if that is as it was asked
+    static constexpr std::uint64_t nowhere = ~std::uint64_t{0};
+    mutable Entry* last_used = nullptr;  // a leaf table ...
+    mutable std::uint64_t last_used_for = nowhere;  // ... and the addresses it translates, by their upper bits
 };
 
 }  // namespace smmu::paging

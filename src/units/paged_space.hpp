@@ -40,20 +40,10 @@ public:
     // Remove, flush once, reclaim; then add, in as many calls as the budget asks for.
     Result<Progress> commit(Plan& plan, Budget& budget) noexcept override {
         if (plan.stage == Plan::Stage::done) return Progress::done;
-        if (plan.stage == Plan::Stage::removing) {
-            memory::Gather gathered;
-            table_.remove(plan, gathered);
-            if (!gathered.empty()) {
-                Result<void> forgotten = flush(std::move(gathered));
-                if (!forgotten) {
-                    abandon(std::move(plan));
-                    return pass_on(std::move(forgotten));
-                }
-            }
-        }
+        if (plan.stage == Plan::Stage::removing && !plan.removals().empty()) SMMU_CHECK(remove(plan));
         if (table_.add(plan, budget) == Progress::more) return Progress::more;
-        if (plan.additions.empty()) return Progress::done;
-        Result<void> visible = caches_->appeared(plan.additions);
+        if (plan.additions().empty()) return Progress::done;
+        Result<void> visible = caches_->appeared(plan.additions());
         if (visible) return Progress::done;
         caches_->failed();
         return pass_on(std::move(visible));
@@ -82,6 +72,15 @@ public:
     }
 
 private:
+    Result<void> remove(Plan& plan) noexcept {
+        memory::Gather gathered;
+        table_.remove(plan, gathered);
+        if (gathered.empty()) return {};
+        Result<void> forgotten = flush(std::move(gathered));
+        if (!forgotten) abandon(std::move(plan));
+        return forgotten;
+    }
+
     Result<void> flush(memory::Gather&& gathered) noexcept {
         auto flushed = caches_->flush(std::move(gathered), arena_);
         if (!flushed) {

@@ -3,7 +3,7 @@
 // walker only by a cache clean. One that is forgotten shows as a refusal that should not be, or as an access that should
 // have been refused.
 //
-// memory::write_back and its kin are this program's own here: they tell the model, as clflush tells hardware.
+// memory::clean_lines and its kin are this program's own here: they tell the model, as clflush tells hardware.
 #include <gtest/gtest.h>
 
 #include <map>
@@ -36,19 +36,27 @@ Cleaned cleaned;
 }  // namespace
 
 namespace smmu::memory {
+namespace {
 
-void write_back(Coherency coherency, const volatile void* start, std::size_t bytes) noexcept {
-    if (coherency == Coherency::snooped || bytes == 0 || cleaned.unit == nullptr) return;
+void tell_unit(const volatile void* start, std::size_t bytes) {
     const auto* const first = static_cast<const std::byte*>(const_cast<const void*>(start));
     const auto address = std::uint64_t(first - cleaned.memory->at(0));
     constexpr std::uint64_t line = 64;
-    if (++cleaned.lines == cleaned.forgotten) return;
     cleaned.unit->clean({{address & ~(line - 1)}, {(address + bytes - 1) | (line - 1)}});
 }
-void fence(Coherency) noexcept {}
-void publish(Coherency coherency, const volatile void* start, std::size_t bytes) noexcept {
-    write_back(coherency, start, bytes);
+
+}  // namespace
+
+void clean_lines(const volatile void* start, std::size_t bytes) noexcept {
+    if (bytes == 0 || cleaned.unit == nullptr || ++cleaned.lines == cleaned.forgotten) return;
+    tell_unit(start, bytes);
 }
+bool can_stream() noexcept { return true; }
+void stream(std::uint64_t* words, std::size_t count, std::uint64_t first, std::uint64_t step) noexcept {
+    for (std::size_t i = 0; i < count; ++i) words[i] = first + i * step;
+    if (count > 0 && cleaned.unit != nullptr) tell_unit(words, count * sizeof *words);
+}
+void fence_cleaned() noexcept {}
 
 }  // namespace smmu::memory
 

@@ -40,7 +40,7 @@ bool CheckedSpaceBase::changed_otherwise(Allowed allowed) const {
 }
 
 void CheckedSpaceBase::forget(const memory::Gather& gathered) {
-    std::vector<IovaRange> ranges = gathered.ranges();
+    std::vector<IovaRange> ranges(gathered.ranges().begin(), gathered.ranges().end());
     const bool leaf_only = gathered.leaf_only();
     const std::uint64_t page = std::uint64_t{1} << layout_.page_log2;
     CachingWalker& caches = fault_ == Fault::other_tag ? *other_->walker_ : *walker_;
@@ -113,6 +113,14 @@ void CheckedSpaceBase::touch_around(const std::vector<Change>& changes) {
     }
 }
 
+// What `map` asks for, page by page where it lists them.
+void CheckedSpaceBase::assign(Oracle& oracle, const Map& map) const {
+    if (map.pages == nullptr) return oracle.assign(map.range, {map.physical.value, map.access});
+    const std::uint64_t page = std::uint64_t{1} << layout_.page_log2;
+    for (std::uint64_t i = 0; i <= (map.range.last - map.range.first) / page; ++i)
+        oracle.assign({map.range.first + i * page, map.range.first + ((i + 1) * page - 1)}, {map.pages[i].value, map.access});
+}
+
 bool CheckedSpaceBase::overlaps_something(const std::vector<Change>& changes) const {
     Oracle left = oracle_;
     for (const Change& change : changes)
@@ -132,27 +140,27 @@ void CheckedSpaceBase::check_plan(const Plan& plan, const std::vector<Change>& c
         if (std::holds_alternative<Unmap>(change)) asked.erase(range_of(change));
     const Oracle kept = asked;
     for (const Change& change : changes)
-        if (const Map* map = std::get_if<Map>(&change)) asked.assign(map->range, {map->physical.value, map->access});
-    for (const IovaRange& range : plan.starved) {
+        if (const Map* map = std::get_if<Map>(&change)) assign(asked, *map);
+    for (const IovaRange& range : plan.starved()) {
         bool whole = false;
         kept.for_each_in(range, [&](IovaRange part, Target) { whole = whole || part == range; });
         if (!whole) note("starved names what should not have stayed");
         asked.erase(range);
     }
-    for (const Unmap& removal : plan.removals) closed.erase(removal.range);
+    for (const Unmap& removal : plan.removals()) closed.erase(removal.range);
     planned = closed;
-    for (const Map& map : plan.additions) planned.assign(map.range, {map.physical.value, map.access});
+    for (const Map& map : plan.additions()) assign(planned, map);
     if (!(planned == asked)) note("the plan leads to something else than was asked for");
     IntervalMap<Iova, int> disturbed_expected, disturbed_named;
     for (const auto& piece : oracle_)
         planned.for_each_in(piece.range, [&](IovaRange after, Target) {
-            for (const Unmap& removal : plan.removals)
+            for (const Unmap& removal : plan.removals())
                 if (const auto part = removal.range.intersection(after)) disturbed_expected.assign(*part, 1);
         });
-    for (const IovaRange& range : plan.disturbed) disturbed_named.assign(range, 1);
+    for (const IovaRange& range : plan.disturbed()) disturbed_named.assign(range, 1);
     if (!(disturbed_expected == disturbed_named)) note("disturbed is not what is mapped before, removed, and mapped after");
-    starved += plan.starved.size();
-    disturbed += plan.disturbed.size();
+    starved += plan.starved().size();
+    disturbed += plan.disturbed().size();
 }
 
 void CheckedSpaceBase::check_between(const Oracle& at_least, const Oracle& at_most) {
@@ -200,9 +208,9 @@ int CheckedSpaceBase::request(const std::vector<Change>& changes, Options option
         return 0;
     }
     Oracle removed = oracle_;
-    for (const Unmap& removal : plan->removals) removed.erase(removal.range);
+    for (const Unmap& removal : plan->removals()) removed.erase(removal.range);
     Oracle added = removed;
-    for (const Map& map : plan->additions) added.assign(map.range, {map.physical.value, map.access});
+    for (const Map& map : plan->additions()) assign(added, map);
     for (int step = 1;; ++step) {
         Budget budget{options.budget};
         ++steps;

@@ -95,6 +95,7 @@ private:
     }
     void flushing(const memory::Gather& gathered);
     void forget(const memory::Gather& gathered);
+    void assign(Oracle& oracle, const Map& map) const;
     bool overlaps_something(const std::vector<Change>& changes) const;
     void check_plan(const Plan& plan, const std::vector<Change>& changes);
     void check_between(const Oracle& at_least, const Oracle& at_most);

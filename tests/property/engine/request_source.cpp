@@ -65,7 +65,22 @@ Access RequestSource::access() {
 // Memory as far aligned as the device addresses, or just not.
 Map RequestSource::map(IovaRange range) {
     const std::uint64_t distance[] = {0, std::uint64_t{5} << 30, std::uint64_t{7} << 21, std::uint64_t{3} << page_log2_};
-    return {range, PhysAddr{(range.first.value + distance[below(std::size(distance))]) & 0x0000'FFFF'FFFF'F000}, access()};
+    PhysAddr physical{(range.first.value + distance[below(std::size(distance))]) & 0x0000'FFFF'FFFF'F000};
+    // Every format can say 48 bits.
+    if ((physical + (range.last - range.first)).value >> 48 != 0) physical.value &= 0x00FF'FFFF'F000;
+    return {range, physical, access()};
+}
+
+// Pages that lie anywhere, each at its own place; some follow each other, some are the same.
+Map RequestSource::list(IovaRange range) {
+    const std::uint64_t page = std::uint64_t{1} << page_log2_;
+    const std::uint64_t count = std::min<std::uint64_t>((range.last - range.first) / page + 1, 1 + below(1200));
+    list_.clear();
+    for (std::uint64_t i = 0; i < count; ++i) {
+        const bool follows = i > 0 && once_in(3);
+        list_.push_back(follows ? PhysAddr{list_.back().value + below(2) * page} : PhysAddr{below(1 << 20) << page_log2_});
+    }
+    return {{range.first, range.first + (count * page - 1)}, {}, access(), list_.data()};
 }
 
 std::vector<Change> RequestSource::next(const Oracle& mapped) {
@@ -73,7 +88,8 @@ std::vector<Change> RequestSource::next(const Oracle& mapped) {
     if (mapped.size() > 40 || once_in(60)) return {Unmap{{Iova{0}, Iova{top}}}};
     if (mapped.empty()) return {map(anywhere())};
     std::vector<Change> changes;
-    switch (below(8)) {
+    switch (below(9)) {
+        case 8: return {list(anywhere())};
         case 0: return {Unmap{anywhere()}};
         case 1:
         case 2: return {Unmap{inside(mapped)}};

@@ -36,6 +36,7 @@ private:
     IovaRange anywhere();
     IovaRange inside(const Oracle& mapped);
     Map map(IovaRange range);
+    Map list(IovaRange range);
     Access access();
 
     Random& random_;
@@ -43,6 +44,7 @@ private:
     std::uint64_t leaf_sizes_;
     unsigned page_log2_;
     bool write_alone_;
+    std::vector<PhysAddr> list_;  // of the last request
 };
 
 }  // namespace smmu::paging::test

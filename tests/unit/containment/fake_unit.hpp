@@ -251,7 +251,7 @@ inline FakeSpace::~FakeSpace() {
 }
 
 inline Result<units::Plan> FakeSpace::prepare(std::span<const units::Change> changes) {
-    units::Plan plan;
+    units::Plan::Parts plan;
     GranuleMap after = tables;
     const auto aligned = [&](IovaRange range) {
         return range == range.rounded_out(unit_.capabilities().granule_log2);
@@ -282,7 +282,7 @@ inline Result<units::Plan> FakeSpace::prepare(std::span<const units::Change> cha
     if (unit_.bug == Bug::opens_on_prepare)
         for (const paging::Map& map : plan.additions)
             tables.assign(map.range, {map.physical, map.access});
-    return plan;
+    return units::Plan(std::move(plan));
 }
 
 inline Result<units::Progress> FakeSpace::commit(units::Plan& plan,
@@ -293,7 +293,7 @@ inline Result<units::Progress> FakeSpace::commit(units::Plan& plan,
     };
     if (plan.stage == units::Plan::Stage::done) return units::Progress::done;
     if (plan.stage == units::Plan::Stage::removing) {
-        for (const paging::Unmap& removal : plan.removals) {
+        for (const paging::Unmap& removal : plan.removals()) {
             tables.for_each_in(removal.range,
                                [&](IovaRange part, const Leaf& leaf) { cache.assign(part, leaf); });
             tables.erase(removal.range);
@@ -307,10 +307,10 @@ inline Result<units::Progress> FakeSpace::commit(units::Plan& plan,
         machine_.event("flush");
         plan.stage = units::Plan::Stage::adding;
     }
-    for (; plan.next_addition < plan.additions.size(); ++plan.next_addition) {
+    for (std::size_t& next = plan.parts()->next_addition; next < plan.additions().size(); ++next) {
         if (budget.tables == 0) return units::Progress::more;
         --budget.tables;
-        const paging::Map& map = plan.additions[plan.next_addition];
+        const paging::Map& map = plan.additions()[next];
         tables.assign(map.range, {map.physical, map.access});
         machine_.event("fill");
     }

@@ -9,7 +9,6 @@
 #include <random>
 #include <set>
 
-#include "memory/frame_set.hpp"
 #include "memory/gather.hpp"
 #include "tests/unit/memory/owned_table_memory.hpp"
 
@@ -151,13 +150,14 @@ TEST_F(ArenaTest, KeptFramesComeBackOnce) {
     Frame frame = *arena->take(account, 1);
     const PhysAddr address = arena->keep(std::move(frame));
     EXPECT_TRUE(arena->is_kept(address));
-    arena->tally(address) = 12;
-    EXPECT_EQ(arena->tally(address), 12u);
-    Frame back = arena->take_back(address);
-    EXPECT_EQ(back.order(), 1u);
+    const void* const words = arena->words_at(address);
+    arena->tally(words) = {.live = 12, .links = 3};
+    EXPECT_EQ(arena->tally(words), (Arena::Tally{12, 3}));
+    Frame back = arena->take_back(address, 2, account);
+    EXPECT_EQ(back.count(), 2u);
     EXPECT_FALSE(arena->is_kept(address));
-    EXPECT_DEATH((void)arena->take_back(address), "internal error");
-    EXPECT_DEATH((void)arena->tally(address), "internal error");
+    EXPECT_DEATH((void)arena->take_back(address, 2, account), "internal error");
+    EXPECT_DEATH((void)arena->tally(words), "internal error");
     arena->discard(std::move(back));
     EXPECT_EQ(account.held, 0u);
 }
@@ -307,9 +307,9 @@ TEST_F(ArenaTest, AnyCorruptedWordIsSurvived) {
             const bool records_intact = word < 8 || value != 0;
             for (Frame& frame : frames) {
                 if (arena->continued() && records_intact) {
-                    // A record of zero in either half is indistinguishable from a free frame.
-                    const std::size_t record = (frame.address() - arena->range().first) >> frame_log2;
-                    if ((64 + record * 4) / 8 != word) {
+                    // A word of the record that lost bits is indistinguishable from one of free frames.
+                    const std::size_t index = (frame.address() - arena->range().first) >> frame_log2;
+                    if (8 + index / 64 != word) {
                         ASSERT_EQ(std::count(in_use.begin(), in_use.end(), frame.address()), 0);
                     }
                 }
@@ -319,16 +319,60 @@ TEST_F(ArenaTest, AnyCorruptedWordIsSurvived) {
     }
 }
 
-TEST_F(ArenaTest, RecordsOfTheFutureCountAsInUse) {
+TEST_F(ArenaTest, WhatIsOnRecordIsInUseWhoeverWroteIt) {
     { auto arena = open(); }
-    auto* const records = reinterpret_cast<std::uint32_t*>(memory.words() + 8);
-    records[50] = 2;  // what the next instance will write for its own
-    records[51] = 0xFFFF'FFFF;
+    memory.words()[8] |= std::uint64_t{3} << 50;
     auto arena = open();
     ASSERT_EQ(arena->generation(), 2u);
     EXPECT_EQ(arena->count().earlier, 2u);
     auto next = open();
     EXPECT_EQ(next->count().earlier, 2u);
+}
+
+// As few runs as there are, ascending from the back; between frames that others hold, aligned for larger tables.
+TEST_F(ArenaTest, UnwrittenFramesComeInRuns) {
+    auto arena = open();
+    std::vector<Frame> held = *arena->take_many(account, 20), runs;
+    for (const std::size_t hole : {3u, 4u, 5u, 9u}) arena->discard(std::move(held[hole]));
+    ASSERT_TRUE(arena->take_unwritten(account, 10, 0, runs));
+    ASSERT_EQ(runs.size(), 3u);
+    EXPECT_EQ(runs[2].count(), 3u);
+    EXPECT_EQ(runs[1].count(), 1u);
+    EXPECT_EQ(runs[0].count(), 6u);
+    EXPECT_LT(runs[2].address(), runs[1].address());
+    EXPECT_LT(runs[1].address(), runs[0].address());
+    Frame front = runs[0].take_front(2);
+    EXPECT_EQ(front.count(), 2u);
+    EXPECT_EQ(front.address() + 2 * frame_bytes, runs[0].address());
+    EXPECT_FALSE(runs[1].join(front)) << "others lie between";
+    EXPECT_TRUE(front.join(runs[0]));
+    EXPECT_FALSE(runs[0]);
+    EXPECT_EQ(front.count(), 6u);
+    for (std::vector<Frame>* list : {&held, &runs})
+        for (Frame& frame : *list) arena->discard(std::move(frame));
+    arena->discard(std::move(front));
+    EXPECT_EQ(account.held, 0u);
+    EXPECT_EQ(arena->count().free, arena->count().total);
+}
+
+TEST_F(ArenaTest, UnwrittenRunsAreAlignedOrNotGiven) {
+    const OwnedTableMemory odd_memory(200, {0x1'0000'3000});
+    auto arena = *Arena::open(odd_memory.get(), this_boot);
+    std::vector<Frame> runs;
+    const std::uint64_t most = arena->available(account, 4);
+    EXPECT_EQ(arena->take_unwritten(account, most + 1, 4, runs).error().code, ENOMEM);
+    EXPECT_TRUE(runs.empty());
+    EXPECT_EQ(account.held, 0u) << "all or nothing";
+    ASSERT_TRUE(arena->take_unwritten(account, most, 4, runs));
+    EXPECT_EQ(arena->available(account, 4), 0u);
+    for (Frame& run : runs) {
+        EXPECT_TRUE(is_aligned(run.address(), frame_log2 + 4));
+        EXPECT_EQ(run.count() % 16, 0u);
+        arena->discard(std::move(run));
+    }
+    account.limit = 15;
+    runs.clear();
+    EXPECT_EQ(arena->take_unwritten(account, 1, 4, runs).error().code, EDQUOT);
 }
 
 TEST_F(ArenaTest, LastGenerationHasNoSuccessor) {
@@ -365,30 +409,6 @@ TEST_F(ArenaTest, RecordComesBeforeTheFrame) {
             (void)successor->keep(std::move(*adopted));
         }
         std::copy(image.begin(), image.end(), memory.words());
-    }
-}
-
-TEST(FrameSet, AgainstAStdSet) {
-    for (const std::uint32_t bound : {1u, 63u, 64u, 65u, 4096u, 4097u, 300'000u}) {
-        FrameSet set(bound);
-        std::set<std::uint32_t> model;
-        std::mt19937 random(bound);
-        for (int step = 0; step < 3000; ++step) {
-            const std::uint32_t member = static_cast<std::uint32_t>(random()) % bound;
-            ASSERT_EQ(set.contains(member), model.contains(member));
-            if (model.contains(member)) {
-                set.erase(member);
-                model.erase(member);
-            } else {
-                set.insert(member);
-                model.insert(member);
-            }
-            ASSERT_EQ(set.size(), model.size());
-            if (!model.empty()) {
-                ASSERT_EQ(set.lowest(), *model.begin());
-            }
-        }
-        EXPECT_FALSE(set.contains(bound));
     }
 }
 

@@ -4,11 +4,13 @@
 // way, records of refusals the other. A line that the processor wrote and nobody cleaned overwrites, when it is dropped,
 // what the unit wrote there.
 //
-// memory::write_back and its kin are this program's own here: they move the lines.
+// memory::clean_lines and its kin are this program's own here: they move the lines.
 #include <gtest/gtest.h>
 
 #include <cstring>
 #include <random>
+#include <utility>
+#include <vector>
 
 #include "memory/coherency.hpp"
 #include "tests/unit/smmuv3/silicon.hpp"
@@ -26,18 +28,26 @@ struct Copies {
     std::byte memory[bytes];
     std::byte agreed[bytes];
 
+    std::vector<std::size_t> on_the_way;
+
     void reset() {
+        on_the_way.clear();
         for (auto* copy : {processor, memory, agreed}) std::memset(copy, 0xa5, bytes);  // whatever was there before
     }
     bool holds(const std::byte* place) const { return place >= processor && place < processor + bytes; }
     // Of a line that the processor has not written there is nothing to clean.
-    void clean(std::size_t at) {
+    void clean(std::size_t at) { on_the_way.push_back(at); }
+    // What is cleaned is there for certain only behind a fence.
+    void arrive() {
+        for (const std::size_t at : std::exchange(on_the_way, {})) write(at);
+    }
+    void write(std::size_t at) {
         if (std::memcmp(processor + at, agreed + at, line) == 0) return;
         std::memcpy(memory + at, processor + at, line);
         std::memcpy(agreed + at, processor + at, line);
     }
     void drop(std::size_t at) {
-        clean(at);
+        write(at);
         std::memcpy(processor + at, memory + at, line);
         std::memcpy(agreed + at, memory + at, line);
     }
@@ -57,17 +67,19 @@ void each_line(smmu::memory::Coherency coherency, const volatile void* start, st
 
 namespace smmu::memory {
 
-void write_back(Coherency coherency, const volatile void* start, std::size_t length) noexcept {
+void clean_lines(const volatile void* start, std::size_t length) noexcept {
     if (++cleaned == left_out) return;
-    each_line(coherency, start, length, [](std::size_t at) { copies.clean(at); });
+    each_line(Coherency::not_snooped, start, length, [](std::size_t at) { copies.clean(at); });
 }
 void refresh(Coherency coherency, const volatile void* start, std::size_t length) noexcept {
     each_line(coherency, start, length, [](std::size_t at) { copies.drop(at); });
 }
-void fence(Coherency) noexcept {}
-void publish(Coherency coherency, const volatile void* start, std::size_t length) noexcept {
-    write_back(coherency, start, length);
+bool can_stream() noexcept { return true; }
+void stream(std::uint64_t* words, std::size_t count, std::uint64_t first, std::uint64_t step) noexcept {
+    for (std::size_t i = 0; i < count; ++i) words[i] = first + i * step;
+    each_line(Coherency::not_snooped, words, count * sizeof *words, [](std::size_t at) { copies.clean(at); });
 }
+void fence_cleaned() noexcept { copies.arrive(); }
 
 }  // namespace smmu::memory
 
