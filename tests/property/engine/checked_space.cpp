@@ -70,6 +70,9 @@ void CheckedSpaceBase::flushing(const memory::Gather& gathered) {
     if (const auto harm = std::exchange(at_flush, {})) harm();
     if (!releasing_ && changed_otherwise(Allowed::removals))
         note("before the flush something else than a removal happened to a live table");
+    // Caches may lead to every table that was there: none of them is anybody else's before they have forgotten.
+    for (const auto& [address, words] : earlier_.tables)
+        if (arena_.words_at(PhysAddr{address}) == nullptr) note("a table is free before the caches have forgotten it");
     // The device is at work until it is told: it sees what was, or nothing, and never anything else.
     for (const auto& piece : oracle_) {
         for (const std::uint64_t iova : {piece.range.first.value, piece.range.last.value}) {
