@@ -75,6 +75,7 @@ TEST_F(Bookkeeping, ADeviceOfACoarserUnitRoundsOthersAnew) {
     EXPECT_EQ(grant(a, o, 0x100000, page), 0);
     EXPECT_EQ(at(0x101000), std::nullopt);
     EXPECT_EQ(add(a, o, coarse), 0);
+    ASSERT_TRUE(at(0x101000));
     EXPECT_EQ(at(0x101000)->physical, PhysAddr{0x101000});
     EXPECT_EQ(grant(a, o, 0x100000, page, Access::none), 0);
     EXPECT_EQ(at(0x101000), std::nullopt);
