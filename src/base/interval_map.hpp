@@ -6,72 +6,68 @@
 // the value that holds so many bytes further on. A value without it is the same all over its range.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <iterator>
 #include <optional>
-#include <set>
 
+#include "base/piece_tree.hpp"
 #include "base/range.hpp"
 
 namespace smmu {
 
 template <class A, class V>
 class IntervalMap {
-public:
-    struct Piece {
-        Range<A> range;
-        V value;
-        friend bool operator==(const Piece&, const Piece&) = default;
-    };
+    using Pieces = PieceTree<A, V>;
 
-    bool empty() const { return pieces_.empty(); }
+public:
+    using Piece = typename Pieces::Piece;
+
+    bool empty() const { return pieces_.size() == 0; }
     std::size_t size() const { return pieces_.size(); }  // pieces
     auto begin() const { return pieces_.begin(); }       // ascending
     auto end() const { return pieces_.end(); }
-    void clear() { pieces_.clear(); }
+    void clear() { pieces_ = {}; }
 
     // `value` holds in `range` from now on, counted from the range's first address.
-    void assign(Range<A> range, V value) {
+    void assign(Range<A> range, const V& value) {
         erase(range);
-        Piece piece{range, std::move(value)};
-        auto right = pieces_.upper_bound(range.first);
-        if (right != pieces_.begin()) {
-            const auto left = std::prev(right);
-            if (continues(*left, piece)) {
-                piece = {{left->range.first, range.last}, left->value};
-                pieces_.erase(left);
-            }
-        }
-        if (right != pieces_.end() && continues(piece, *right)) {
-            piece.range.last = right->range.last;
-            pieces_.erase(right);
-        }
-        pieces_.insert(std::move(piece));
+        Piece piece{range, value};
+        const auto left = pieces_.at_or_below(range.first);
+        const auto right = left == end() ? begin() : std::next(left);
+        const bool joins_left = left != end() && continues(*left, piece);
+        const bool joins_right = right != end() && continues(piece, *right);
+        if (joins_right) piece.range.last = right.last();
+        if (joins_left) pieces_.set_last(left, piece.range.last);
+        if (joins_right) pieces_.erase(right);
+        if (!joins_left) pieces_.insert(piece);
     }
 
     // Nothing holds in `range` from now on.
     void erase(Range<A> range) {
         auto it = first_overlapping(range);
-        while (it != pieces_.end() && it->range.first <= range.last) {
+        while (it != end() && it.first() <= range.last) {
             const Piece cut = *it;
-            it = pieces_.erase(it);
             if (cut.range.first < range.first)
-                pieces_.insert({{cut.range.first, range.first - 1}, cut.value});
+                pieces_.set_last(it, range.first - 1);
+            else
+                pieces_.erase(it);
             if (cut.range.last > range.last) {
                 const A rest = range.last + 1;
                 pieces_.insert({{rest, cut.range.last}, advanced(cut.value, rest - cut.range.first)});
-                return;
             }
+            if (cut.range.last >= range.last) return;
+            it = first_overlapping({cut.range.last + 1, range.last});
         }
     }
 
     // The first piece that does not end below `address`; end() when there is none.
-    auto from(A address) const { return first_overlapping({address, address}); }
+    typename Pieces::Iterator from(A address) const { return first_overlapping({address, address}); }
 
     // The piece that `address` is in.
     std::optional<Piece> find(A address) const {
-        const auto it = first_overlapping({address, address});
-        if (it == pieces_.end() || it->range.first > address) return std::nullopt;
+        const auto it = pieces_.at_or_below(address);
+        if (it == end() || it.last() < address) return std::nullopt;
         return *it;
     }
     // What holds at `address`.
@@ -85,9 +81,10 @@ public:
     // meanwhile.
     template <class Visit>
     void for_each_in(Range<A> range, Visit visit) const {
-        for (auto it = first_overlapping(range); it != pieces_.end() && it->range.first <= range.last; ++it) {
-            const Range<A> part = *it->range.intersection(range);
-            visit(part, advanced(it->value, part.first - it->range.first));
+        for (auto it = first_overlapping(range); it != end() && it.first() <= range.last; ++it) {
+            const Piece piece = *it;
+            const Range<A> part = *piece.range.intersection(range);
+            visit(part, advanced(piece.value, part.first - piece.range.first));
         }
     }
 
@@ -95,25 +92,19 @@ public:
     template <class Visit>
     void for_each_gap_in(Range<A> range, Visit visit) const {
         A next = range.first;
-        for (auto it = first_overlapping(range); it != pieces_.end() && it->range.first <= range.last; ++it) {
-            if (next < it->range.first) visit(Range<A>{next, it->range.first - 1});
-            if (it->range.last >= range.last) return;
-            next = it->range.last + 1;
+        for (auto it = first_overlapping(range); it != end() && it.first() <= range.last; ++it) {
+            if (next < it.first()) visit(Range<A>{next, it.first() - 1});
+            if (it.last() >= range.last) return;
+            next = it.last() + 1;
         }
         visit(Range<A>{next, range.last});
     }
 
-    friend bool operator==(const IntervalMap& a, const IntervalMap& b) { return a.pieces_ == b.pieces_; }
+    friend bool operator==(const IntervalMap& a, const IntervalMap& b) {
+        return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin());
+    }
 
 private:
-    struct Less {
-        using is_transparent = void;
-        bool operator()(const Piece& a, const Piece& b) const { return a.range.first < b.range.first; }
-        bool operator()(const Piece& a, A b) const { return a.range.first < b; }
-        bool operator()(A a, const Piece& b) const { return a < b.range.first; }
-    };
-    using Pieces = std::set<Piece, Less>;
-
     static V advanced(const V& value, std::uint64_t bytes) {
         if constexpr (requires { value.advanced(bytes); })
             return value.advanced(bytes);
@@ -128,10 +119,10 @@ private:
     }
 
     // The first piece that does not end below range.first; it may begin above range.last.
-    typename Pieces::const_iterator first_overlapping(Range<A> range) const {
-        auto it = pieces_.upper_bound(range.first);
-        if (it != pieces_.begin() && std::prev(it)->range.last >= range.first) --it;
-        return it;
+    typename Pieces::Iterator first_overlapping(Range<A> range) const {
+        const auto it = pieces_.at_or_below(range.first);
+        if (it == end()) return begin();
+        return it.last() >= range.first ? it : std::next(it);
     }
 
     Pieces pieces_;

@@ -65,6 +65,16 @@ std::vector<DeviceIndex> take_over_claims(State& state, Object& object,
     return claimed;
 }
 
+// Prepares what all grants mean for every space: those that are there were made with `granule_before`.
+Result<void> prepare_all(Preparation& preparation, const Object& object, unsigned granule_before) {
+    const Windows everywhere{all_addresses};
+    SMMU_TRY(const Runs after, rounded_out(object.grants, everywhere, object.granule_log2));
+    if (granule_before == object.granule_log2)
+        return preparation.prepare(everywhere, after, after, Preparation::On::shortage_fails);
+    SMMU_TRY(const Runs before, rounded_out(object.grants, everywhere, granule_before));
+    return preparation.prepare(everywhere, before, after, Preparation::On::shortage_fails);
+}
+
 }  // namespace
 
 Result<std::shared_ptr<Work>> add_device(State& state, Client& client, Object& object,
@@ -77,6 +87,8 @@ Result<std::shared_ptr<Work>> add_device(State& state, Client& client, Object& o
     Shape shape(object);
     Preparation preparation(state, object);
     if (!opening.empty()) {
+        const std::size_t units_before = object.units.size();
+        const unsigned granule_before = object.granule_log2;
         unsigned granule_log2 = object.units.empty() ? 0 : object.granule_log2;
         for (const GroupId group : opening)
             for (const UnitId unit : state.groups.units_of(group)) {
@@ -86,8 +98,12 @@ Result<std::shared_ptr<Work>> add_device(State& state, Client& client, Object& o
                 SMMU_CHECK(preparation.need_space(group, unit));
             }
         object.granule_log2 = granule_log2;
-        SMMU_CHECK(check_grants(state, client, object, {all_addresses}));
-        SMMU_CHECK(preparation.prepare({all_addresses}, Preparation::On::shortage_fails));
+        // A device that joins others on the tables that are there changes nothing for them.
+        const bool rounds_anew = granule_log2 != granule_before;
+        if (rounds_anew || object.units.size() != units_before)
+            SMMU_CHECK(check_grants(state, client, object, object.grants, {all_addresses}));
+        if (rounds_anew || preparation.makes_spaces())
+            SMMU_CHECK(prepare_all(preparation, object, units_before == 0 ? granule_log2 : granule_before));
     }
 
     shape.keep_the_change();

@@ -16,7 +16,7 @@ std::optional<Access> opened(const Situation& situation, Iova address) {
     const IovaRange granule =
         IovaRange{address, address}.rounded_out(situation.owner->granule_log2);
     situation.owner->grants.for_each_in(granule, [&](IovaRange, const Grant& grant) {
-        access = access.value_or(Access::none) | grant.access;
+        access = access.value_or(Access::none) | grant.access();
     });
     if (situation.extras != nullptr)
         if (const auto extra = situation.extras->at(address))

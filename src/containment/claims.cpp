@@ -94,10 +94,10 @@ Result<void> registers_are_free(const State& state, const Client& client, GroupI
         return std::nullopt;
     };
     for (const auto& [id, other] : state.objects) {
-        if (other.client == client.id) continue;
+        if (other.client == client.id || !other.may_open_registers) continue;
         for (const auto& piece : other.grants) {
-            const PhysRange memory{piece.value.physical,
-                                   piece.value.physical + (piece.range.last - piece.range.first)};
+            const PhysAddr first = piece.value.physical();
+            const PhysRange memory{first, first + (piece.range.last - piece.range.first)};
             if (const auto device = meets(memory.rounded_out(other.granule_log2)))
                 return fail(EBUSY, fmt::format("registers of {} are granted to {}",
                                                state.device_text(*device), state.owner_text(id)));

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <span>
+#include <variant>
 #include <vector>
 
 #include "base/result.hpp"
@@ -26,6 +27,15 @@ struct Leaf {
 
 using GranuleMap = IntervalMap<Iova, Leaf>;
 
+// Consecutive granules and where the first of them leads.
+struct Run {
+    IovaRange range;
+    Leaf leaf;
+    friend bool operator==(const Run&, const Run&) = default;
+};
+// Ascending and disjoint; runs that continue one another are one.
+using Runs = std::vector<Run>;
+
 // Ranges of device addresses, whole granules, ascending and disjoint: where a change may make a
 // difference.
 using Windows = std::vector<IovaRange>;
@@ -40,7 +50,10 @@ Access expressible(const units::Capabilities& unit, Access wanted);
 
 // The grants inside the windows, rounded out; permissions of one granule are united. EINVAL when a
 // granule would reach two places, or when address and target disagree modulo the granule.
-Result<GranuleMap> rounded_out(const Grants& grants, const Windows& windows, unsigned granule_log2);
+Result<Runs> rounded_out(const Grants& grants, const Windows& windows, unsigned granule_log2);
+
+// How many bytes grants open when they are rounded out.
+std::uint64_t bytes_opened(const Grants& grants, unsigned granule_log2);
 
 // What devices of one group may always reach, rounded out, without the granules that hold protected
 // memory or that this unit cannot reach. Of a doorbell one granule, where that holds nothing else: it
@@ -49,21 +62,26 @@ GranuleMap always_reachable(std::span<const topology::Grant> grants,
                             const ProtectedSet& protected_memory, const units::Capabilities& unit,
                             unsigned granule_log2);
 
-// `opened` with the part of `extras` inside the windows added: EINVAL when they disagree on where a
-// granule leads.
-Result<void> unite(GranuleMap& opened, const GranuleMap& extras, const Windows& windows);
+// The part of `map` inside the windows.
+Runs runs_in(const GranuleMap& map, const Windows& windows);
 
-// What must be asked of a space that holds `now` so that inside the windows it holds `wanted`, as
-// `unit` can say it. What is the same in both is not touched. Removals ascending, then additions
-// ascending.
+// `opened` and `extras` together, as `unit` can say it: EINVAL when they disagree on where a granule leads.
+Result<Runs> effective_set(const Runs& opened, const Runs& extras, const units::Capabilities& unit);
+
+// Granules, whatever they lead to.
+using GranuleSet = IntervalMap<Iova, std::monostate>;
+Runs without(const Runs& runs, const GranuleSet& left_out);
+
+// The parts of `before` in which nothing is in `after`, ascending.
+std::vector<IovaRange> vanished(const Runs& before, const Runs& after);
+
+// What must be asked of a space that holds `now` so that it holds `wanted`. What is the same in both is not
+// touched. Removals ascending, then additions ascending.
 struct Difference {
     std::vector<paging::Unmap> removals;
     std::vector<paging::Map> additions;
     bool empty() const { return removals.empty() && additions.empty(); }
 };
-Difference difference(const GranuleMap& now, const GranuleMap& wanted, const Windows& windows,
-                      const units::Capabilities& unit);
-// Makes `now` what it is after the difference was carried out.
-void apply(GranuleMap& now, const Difference& change);
+Difference difference(const Runs& now, const Runs& wanted);
 
 }  // namespace smmu::containment

@@ -14,7 +14,7 @@ namespace {
 struct Rounded {
     IovaRange addresses;
     PhysRange memory;
-    const Grant& grant;
+    Grant grant;
 };
 
 bool beyond(std::uint64_t last, unsigned bits) {
@@ -34,8 +34,8 @@ Result<void> check_unit(const State& state, UnitId id, const Rounded& rounded) {
         return fail(EPERM, fmt::format("device addresses {:#x} to {:#x} are never translated by {}",
                                        unit.never_grantable->first.value,
                                        unit.never_grantable->last.value, name));
-    const Access given = expressible(unit, rounded.grant.access);
-    const bool wider = ((given & read_write) & ~rounded.grant.access) != Access::none;
+    const Access given = expressible(unit, rounded.grant.access());
+    const bool wider = ((given & read_write) & ~rounded.grant.access()) != Access::none;
     if (wider && !state.policy.widen_allowed)
         return fail(
             EPERM,
@@ -45,29 +45,14 @@ Result<void> check_unit(const State& state, UnitId id, const Rounded& rounded) {
     return {};
 }
 
-// Extents that happen to be neighbours count as one.
-bool holds(const HeldMemory& memory, PhysRange range) {
-    const auto extents = memory.extents();
-    PhysAddr cursor = range.first;
-    // Each pass moves the cursor past at least one extent.
-    for (std::size_t pass = 0; pass < extents.size(); ++pass) {
-        const auto extent = std::ranges::find_if(
-            extents, [&](const PhysRange& candidate) { return candidate.contains(cursor); });
-        if (extent == extents.end()) return false;
-        if (extent->last >= range.last) return true;
-        cursor = extent->last + 1;
-    }
-    return false;
-}
-
 Result<void> check_one(State& state, Client& client, const Object& object, const Rounded& rounded) {
     for (const UnitId unit : object.units) SMMU_CHECK(check_unit(state, unit, rounded));
     const PhysRange memory = rounded.memory;
     if (const std::string* what = state.protected_from(client).met_by(memory))
         return fail(EPERM, fmt::format("{:#x} to {:#x} holds protected memory: {}",
                                        memory.first.value, memory.last.value, *what));
-    if (rounded.grant.memory) {
-        if (!holds(*rounded.grant.memory, memory))
+    if (rounded.grant.memory() != MemoryNumber::none) {
+        if (!object.memories.holds(rounded.grant.memory(), memory))
             return fail(
                 EINVAL,
                 fmt::format(
@@ -76,7 +61,7 @@ Result<void> check_one(State& state, Client& client, const Object& object, const
                     memory.first.value, memory.last.value));
         return {};
     }
-    if (!may_grant(client.identity, memory, rounded.grant.access))
+    if (!may_grant(client.identity, memory, rounded.grant.access()))
         return fail(EPERM,
                     fmt::format("no limit line names {:#x} to {:#x} for {} with these permissions",
                                 memory.first.value, memory.last.value, client.identity.command));
@@ -85,19 +70,19 @@ Result<void> check_one(State& state, Client& client, const Object& object, const
 
 }  // namespace
 
-Result<void> check_grants(State& state, Client& client, const Object& object,
+Result<void> check_grants(State& state, Client& client, Object& object, const Grants& grants,
                           const Windows& windows) {
-    std::optional<Error> error;
+    Result<void> result;
     const unsigned granule = object.granule_log2;
     for (const IovaRange& window : windows)
-        object.grants.for_each_in(window, [&](IovaRange part, const Grant& grant) {
-            if (error) return;
-            const PhysRange memory{grant.physical, grant.physical + (part.last - part.first)};
+        grants.for_each_in(window, [&](IovaRange part, const Grant& grant) {
+            if (!result) return;
+            const PhysRange memory{grant.physical(), grant.physical() + (part.last - part.first)};
             const Rounded rounded{part.rounded_out(granule), memory.rounded_out(granule), grant};
-            if (auto fine = check_one(state, client, object, rounded); !fine) error = fine.error();
+            result = check_one(state, client, object, rounded);
+            if (state.device_registers.met_by(rounded.memory) != nullptr) object.may_open_registers = true;
         });
-    if (error) return std::unexpected(*std::move(error));
-    return {};
+    return result;
 }
 
 }  // namespace smmu::containment

@@ -6,9 +6,9 @@
 
 namespace smmu::containment {
 
-// Checks the object's grants inside the windows against its units and its client: EPERM, ERANGE,
-// EINVAL.
-Result<void> check_grants(State& state, Client& client, const Object& object,
+// Checks grants that the object is to hold, those inside the windows, against its units and its client: EPERM,
+// ERANGE, EINVAL.
+Result<void> check_grants(State& state, Client& client, Object& object, const Grants& grants,
                           const Windows& windows);
 
 }  // namespace smmu::containment

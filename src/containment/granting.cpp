@@ -8,40 +8,17 @@
 namespace smmu::containment {
 namespace {
 
-// The grants inside some windows as they were; put back unless kept.
-class Before {
-public:
-    Before(Object& object, const Windows& windows) : object_(object), windows_(windows) {
-        for (const IovaRange& window : windows)
-            object.grants.for_each_in(window, [&](IovaRange part, const Grant& grant) {
-                parts_.push_back({part, grant});
-            });
+// The grants that reach into some windows or end where one begins: a change of them is made here first.
+Grants around(const Grants& grants, const Windows& windows) {
+    Grants result;
+    for (const IovaRange& window : windows) {
+        const Iova first = window.first == all_addresses.first ? window.first : window.first - 1;
+        const Iova last = window.last == all_addresses.last ? window.last : window.last + 1;
+        for (auto it = grants.from(first); it != grants.end() && it.first() <= last; ++it)
+            result.assign({it.first(), it.last()}, it->value);
     }
-    Before(const Before&) = delete;
-    Before& operator=(const Before&) = delete;
-    ~Before() {
-        if (kept_) return;
-        for (const IovaRange& window : windows_) object_.grants.erase(window);
-        for (const Part& part : parts_) object_.grants.assign(part.range, part.grant);
-    }
-    void keep_the_change() { kept_ = true; }
-    std::vector<std::shared_ptr<HeldMemory>> memory() const {
-        std::vector<std::shared_ptr<HeldMemory>> result;
-        for (const Part& part : parts_)
-            if (part.grant.memory) result.push_back(part.grant.memory);
-        return result;
-    }
-
-private:
-    struct Part {
-        IovaRange range;
-        Grant grant;
-    };
-    Object& object_;
-    const Windows& windows_;
-    std::vector<Part> parts_;
-    bool kept_ = false;
-};
+    return result;
+}
 
 Result<void> check_request(const Client& client, const GrantRequest& request) {
     if (request.access == Access::none) return {};
@@ -61,13 +38,12 @@ Result<void> check_request(const Client& client, const GrantRequest& request) {
     return {};
 }
 
-void write_down(Object& object, const GrantRequest& request) {
+void write_down(Grants& grants, const GrantRequest& request, MemoryNumber memory) {
     for (const GrantRequest::Piece& piece : request.pieces) {
         if (request.access == Access::none)
-            object.grants.erase(piece.device_addresses);
+            grants.erase(piece.device_addresses);
         else
-            object.grants.assign(piece.device_addresses,
-                                 {piece.physical, request.access, request.memory});
+            grants.assign(piece.device_addresses, {piece.physical, request.access, memory});
     }
 }
 
@@ -79,24 +55,76 @@ Windows touched_by(const GrantRequest& request, unsigned granule_log2) {
     return windows_of(std::move(ranges), granule_log2);
 }
 
-// What was open in the windows and is no more, to tell a late access from one that was never
-// allowed.
-void remember_removals(State& state, Object& object, const Windows& windows,
-                       const GranuleMap& opened_before) {
-    const auto after = rounded_out(object.grants, windows, object.granule_log2);
-    SMMU_ASSERT(after.has_value());
+// To tell a late access from one that was never allowed.
+void remember_removals(const State& state, Object& object, const Runs& before, const Runs& after) {
     const Instant now = state.clock.now();
-    for (const auto& piece : opened_before)
-        after->for_each_gap_in(piece.range, [&](IovaRange gone) { object.history.add(gone, now); });
+    for (const IovaRange& gone : vanished(before, after)) object.history.add(gone, now);
 }
 
-Result<void> charge(const State& state, User& user, Object& object, bool removal) {
+// `held`: how many grants the object has after the change.
+Result<void> charge(const State& state, const User& user, const Object& object, std::uint64_t held) {
     const std::uint64_t others = user.grants - object.grants_charged;
-    if (!removal && object.grants.size() > object.grants_charged &&
-        others + object.grants.size() > state.policy.grants_per_user)
+    if (held > object.grants_charged && others + held > state.policy.grants_per_user)
         return fail(EDQUOT, fmt::format("this user may hold {} separate grants; remove some first",
                                         state.policy.grants_per_user));
     return {};
+}
+
+// Counts what of held memory is granted after a change inside the windows. Returns the memory that is granted no
+// more, to be let go when it is out of reach.
+HeldMemories::Held recount(HeldMemories& memories, const Windows& windows, const Grants& before, const Grants& after) {
+    if (memories.empty()) return {};
+    for (const IovaRange& window : windows)
+        after.for_each_in(window, [&](IovaRange part, const Grant& grant) {
+            if (grant.memory() != MemoryNumber::none) memories.granted(grant.memory(), part.length());
+        });
+    HeldMemories::Held unused;
+    for (const IovaRange& window : windows)
+        before.for_each_in(window, [&](IovaRange part, const Grant& grant) {
+            if (grant.memory() == MemoryNumber::none) return;
+            memories.removed(grant.memory(), part.length());
+            if (auto memory = memories.take_unused(grant.memory())) unused.push_back(std::move(memory));
+        });
+    return unused;
+}
+
+Result<std::shared_ptr<Work>> change(State& state, Client& client, Object& object, const GrantRequest& request,
+                                     MemoryNumber memory) {
+    const bool removal = request.access == Access::none;
+    const Windows windows = touched_by(request, object.granule_log2);
+    Grants after = around(object.grants, windows);
+    const std::uint64_t untouched = object.grants.size() - after.size();
+    SMMU_TRY(const Runs opened_before, rounded_out(after, windows, object.granule_log2));
+    write_down(after, request, memory);
+    const std::uint64_t held = untouched + after.size();
+    if (!removal) {
+        SMMU_CHECK(charge(state, *client.user, object, held));
+        SMMU_CHECK(check_grants(state, client, object, after, windows));
+    }
+    SMMU_TRY(const Runs opened_after, rounded_out(after, windows, object.granule_log2));
+    Preparation preparation(state, object);
+    SMMU_CHECK(preparation.prepare(windows, opened_before, opened_after,
+                                   removal ? Preparation::On::shortage_closes : Preparation::On::shortage_fails));
+
+    auto unused = recount(object.memories, windows, object.grants, after);
+    write_down(object.grants, request, memory);
+    SMMU_ASSERT(object.grants.size() == held);
+    client.user->grants += held - object.grants_charged;
+    object.grants_charged = held;
+    remember_removals(state, object, opened_before, opened_after);
+    object.work = std::make_shared<Work>(state, object.id, preparation.take(), std::move(unused));
+    return object.work;
+}
+
+// What lack of tables keeps closed, so much of it as one call opens.
+Windows starved_windows(const State& state, const Object& object) {
+    std::vector<IovaRange> ranges;
+    for (const Space* space : state.spaces.of(object.id))
+        for (const auto& piece : space->starved) {
+            if (ranges.size() == reopened_at_once) break;
+            ranges.push_back(piece.range);
+        }
+    return windows_of(std::move(ranges), object.granule_log2);
 }
 
 }  // namespace
@@ -104,37 +132,23 @@ Result<void> charge(const State& state, User& user, Object& object, bool removal
 Result<std::shared_ptr<Work>> change_grants(State& state, Client& client, Object& object,
                                             GrantRequest&& request) {
     SMMU_CHECK(finish(object));
-    const bool removal = request.access == Access::none;
     SMMU_CHECK(check_request(client, request));
-    const Windows windows = touched_by(request, object.granule_log2);
-    const auto opened_before = rounded_out(object.grants, windows, object.granule_log2);
-    SMMU_ASSERT(opened_before.has_value());
-
-    Before before(object, windows);
-    write_down(object, request);
-    SMMU_CHECK(charge(state, *client.user, object, removal));
-    if (!removal) SMMU_CHECK(check_grants(state, client, object, windows));
-    Preparation preparation(state, object);
-    SMMU_CHECK(preparation.prepare(
-        windows, removal ? Preparation::On::shortage_closes : Preparation::On::shortage_fails));
-
-    before.keep_the_change();
-    client.user->grants += object.grants.size() - object.grants_charged;
-    object.grants_charged = object.grants.size();
-    remember_removals(state, object, windows, *opened_before);
-    object.work =
-        std::make_shared<Work>(state, object.id, preparation.take(), before.memory());
-    return object.work;
+    const MemoryNumber memory = object.memories.add(request.memory);
+    auto work = change(state, client, object, request, memory);
+    if (!work) object.memories.take_unused(memory);
+    return work;
 }
 
 void reopen_starved(State& state, Object& object) noexcept {
-    if (object.starved.empty() || object.work) return;
-    const Windows windows = windows_of(std::exchange(object.starved, {}), object.granule_log2);
+    if (object.work) return;
+    const Windows windows = starved_windows(state, object);
+    if (windows.empty()) return;
+    const auto opened = rounded_out(object.grants, windows, object.granule_log2);
+    SMMU_ASSERT(opened.has_value());
     Preparation preparation(state, object);
-    if (!preparation.prepare(windows, Preparation::On::shortage_fails)) {
-        object.starved = windows;
-        return;
-    }
+    if (!preparation.prepare(windows, *opened, *opened, Preparation::On::shortage_fails)) return;
+    for (Space* space : state.spaces.of(object.id))
+        for (const IovaRange& window : windows) space->starved.erase(window);
     object.work = std::make_shared<Work>(state, object.id, preparation.take());
     (void)finish(object);  // a unit that failed says so itself
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Granting: one call that adds or removes grants. The grants are changed first and put back when
-// anything of the call cannot be; tables follow.
+// Granting: one call that adds or removes grants. The change is made on a copy of the grants around it;
+// they themselves change when everything is prepared, and tables follow. It costs by what it touches,
+// not by what the object holds.
 #pragma once
 
 #include "containment/state.hpp"
@@ -11,7 +12,8 @@ namespace smmu::containment {
 Result<std::shared_ptr<Work>> change_grants(State& state, Client& client, Object& object,
                                             GrantRequest&& request);
 
-// Opens again what lack of tables had closed, as far as there are tables now.
+// Opens again what lack of tables had closed, as far as there are tables now, so many ranges in one call.
+inline constexpr std::size_t reopened_at_once = 1024;
 void reopen_starved(State& state, Object& object) noexcept;
 
 }  // namespace smmu::containment

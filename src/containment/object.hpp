@@ -21,6 +21,10 @@ struct Object {
     ClientId client;
     bool reserved_manual = false;
     Grants grants;
+    HeldMemories memories;  // that grants lead to
+    // A grant may open registers of a device. Set with the first that does; once it was, it stays until the
+    // grants are looked at.
+    bool may_open_registers = false;
     std::uint64_t grants_charged = 0;  // what the user pays for: intervals in `grants`
     std::set<DeviceIndex> devices;
     std::set<UnitId> units;  // those its devices sit behind
@@ -28,16 +32,6 @@ struct Object {
         12;  // the largest of these; grows with devices, starts anew when there are none
     RemovalHistory history;
     InChange in_change;
-    // Granted but closed, because there were no tables to keep it open beside a removal.
-    std::vector<IovaRange> starved;
-    static constexpr std::size_t most_starved = 1024;
-    // Beyond so many ranges, everything is looked at when there are tables again.
-    void starve(IovaRange range) {
-        if (starved.size() < most_starved)
-            starved.push_back(range);
-        else
-            starved = {all_addresses};
-    }
     // A unit did not confirm that something of this object is out of reach: what is removed from
     // now on is kept.
     bool unconfirmed = false;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "containment/preparation.hpp"
 
+#include <algorithm>
+
 namespace smmu::containment {
 
 Preparation::~Preparation() {
@@ -30,15 +32,26 @@ Result<void> Preparation::need_space(GroupId group, UnitId unit) {
     return {};
 }
 
-Result<void> Preparation::prepare_space(Space& space, const GranuleMap& opened,
-                                        const Windows& windows, On shortage) {
-    GranuleMap wanted = opened;
-    SMMU_CHECK(unite(wanted, space.extras, windows));
+bool Preparation::is_new(const Space& space) const {
+    return std::ranges::find(made_, space.key) != made_.end();
+}
+
+Result<void> Preparation::prepare_space(const Space& space, const Windows& windows, const Runs& before,
+                                        const Runs& after, On shortage) {
     const units::Capabilities& unit = state_.driver(space.key.unit)->capabilities();
-    Difference change = difference(space.contents, wanted, windows, unit);
+    const Runs extras = runs_in(space.extras, windows);
+    SMMU_TRY(const Runs wanted, effective_set(after, extras, unit));
+    Runs now;
+    if (!is_new(space)) {
+        SMMU_TRY(now, effective_set(before, extras, unit));
+        if (!space.starved.empty()) now = without(now, space.starved);
+    }
+    Difference change = difference(now, wanted);
     if (change.empty()) return {};
     const auto requested = [&] {
-        std::vector<units::Change> changes(change.removals.begin(), change.removals.end());
+        std::vector<units::Change> changes;
+        changes.reserve(change.removals.size() + change.additions.size());
+        changes.insert(changes.end(), change.removals.begin(), change.removals.end());
         changes.insert(changes.end(), change.additions.begin(), change.additions.end());
         return changes;
     };
@@ -46,20 +59,20 @@ Result<void> Preparation::prepare_space(Space& space, const GranuleMap& opened,
     const auto short_of_tables = [](const Error& error) {
         return error.code == ENOMEM || error.code == EDQUOT;
     };
+    std::vector<IovaRange> starved;
     if (!plan && shortage == On::shortage_closes && short_of_tables(plan.error())) {
-        for (const paging::Map& addition : change.additions) object_.starve(addition.range);
+        for (const paging::Map& addition : change.additions) starved.push_back(addition.range);
         change.additions.clear();
         plan = space.tables->prepare(requested());
     }
     if (!plan) return pass_on(std::move(plan));
-    changes_.push_back({space.key, std::move(change), *std::move(plan)});
+    changes_.push_back({space.key, std::move(change), std::move(starved), *std::move(plan)});
     return {};
 }
 
-Result<void> Preparation::prepare(const Windows& windows, On shortage) {
-    SMMU_TRY(const GranuleMap opened, rounded_out(object_.grants, windows, object_.granule_log2));
-    for (Space* space : state_.spaces.of(object_.id))
-        SMMU_CHECK(prepare_space(*space, opened, windows, shortage));
+Result<void> Preparation::prepare(const Windows& windows, const Runs& before, const Runs& after, On shortage) {
+    for (const Space* space : state_.spaces.of(object_.id))
+        SMMU_CHECK(prepare_space(*space, windows, before, after, shortage));
     return {};
 }
 

@@ -13,6 +13,7 @@ namespace smmu::containment {
 struct SpaceChange {
     SpaceKey space;
     Difference difference;
+    std::vector<IovaRange> starved;  // left closed for lack of tables
     units::Plan plan;
 };
 
@@ -27,14 +28,16 @@ public:
 
     // Makes the space where it does not exist yet.
     Result<void> need_space(GroupId group, UnitId unit);
-    // Prepares what the object's grants, as they are now, mean for its spaces inside the windows.
-    // With `shortage_closes`, what cannot be kept open for lack of tables is closed (and remembered
-    // as starved).
-    Result<void> prepare(const Windows& windows, On shortage);
+    bool makes_spaces() const { return !made_.empty(); }
+    // Prepares what grants mean for the object's spaces: what they open inside the windows goes from `before` to
+    // `after`. Spaces that were made open nothing before. With `shortage_closes`, what cannot be kept open for lack
+    // of tables is closed (and remembered as starved).
+    Result<void> prepare(const Windows& windows, const Runs& before, const Runs& after, On shortage);
     std::vector<SpaceChange> take();
 
 private:
-    Result<void> prepare_space(Space& space, const GranuleMap& opened, const Windows& windows,
+    bool is_new(const Space& space) const;
+    Result<void> prepare_space(const Space& space, const Windows& windows, const Runs& before, const Runs& after,
                                On shortage);
 
     State& state_;

@@ -25,9 +25,7 @@ std::vector<GroupId> groups_of(const State& state, std::span<const ObjectId> obj
 }
 
 void drop_grants(State& state, Object& object) {
-    if (object.unconfirmed)
-        for (const auto& piece : object.grants)
-            if (piece.value.memory) state.unconfirmed_memory.push_back(piece.value.memory);
+    if (object.unconfirmed) std::ranges::move(object.memories.all(), std::back_inserter(state.unconfirmed_memory));
     User& user = *state.clients.find(object.client)->user;
     user.grants -= object.grants_charged;
     --user.objects;

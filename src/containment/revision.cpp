@@ -186,9 +186,9 @@ std::optional<std::string> Revision::guarded(const PhysRange& memory, std::optio
 Result<void> Revision::check_grants() const {
     for (const auto& [id, object] : state_.objects)
         for (const auto& piece : object.grants) {
+            const PhysAddr first = piece.value.physical();
             const PhysRange memory =
-                PhysRange{piece.value.physical, piece.value.physical + (piece.range.last - piece.range.first)}.rounded_out(
-                    object.granule_log2);
+                PhysRange{first, first + (piece.range.last - piece.range.first)}.rounded_out(object.granule_log2);
             auto what = newly_protected(memory);
             if (!what) what = guarded(memory, object.client, false);
             if (what)
@@ -346,6 +346,8 @@ Result<void> Revision::commit() noexcept {
     groups_.carry_over(state_.groups);
     for (const DeviceIndex index : vanished()) groups_.of(next_.device(index).group).quiet = false;
     state_.machine = std::move(next_);
+    state_.device_registers = registers_of_devices(state_.machine);
+    for (auto& [id, object] : state_.objects) object.may_open_registers = true;
     state_.groups = std::move(groups_);
     ++state_.ownership;
     std::vector<std::pair<UnitId, std::unique_ptr<units::AddressSpace>>> retired;

@@ -25,8 +25,10 @@ struct SpaceKey {
 
 struct Space {
     SpaceKey key;
-    GranuleMap extras;    // what the group may always reach
-    GranuleMap contents;  // what the tables hold
+    GranuleMap extras;  // what the group may always reach
+    // Its tables hold what the object's grants and the extras open, but for this: it should be open and is
+    // closed, because there were no tables to keep it open beside a removal.
+    GranuleSet starved = {};
     std::unique_ptr<units::AddressSpace> tables;
 };
 

@@ -11,7 +11,8 @@ namespace smmu::containment {
 namespace {
 
 Result<void> fill(Space& space, const units::Capabilities& unit) {
-    const Difference everything = difference({}, space.extras, {all_addresses}, unit);
+    SMMU_TRY(const Runs wanted, effective_set({}, runs_in(space.extras, {all_addresses}), unit));
+    const Difference everything = difference({}, wanted);
     const std::vector<units::Change> changes(everything.additions.begin(),
                                              everything.additions.end());
     SMMU_TRY(units::Plan plan, space.tables->prepare(changes));
@@ -21,7 +22,6 @@ Result<void> fill(Space& space, const units::Capabilities& unit) {
         if (progress == units::Progress::done) break;
         unlimited = {};
     }
-    apply(space.contents, everything);
     return {};
 }
 

@@ -68,6 +68,14 @@ std::vector<units::Assignment> State::assignments(UnitId unit, bool startup_only
     return result;
 }
 
+ProtectedSet registers_of_devices(const topology::Topology& machine) {
+    ProtectedSet set;
+    for (const topology::Device& device : machine.devices)
+        for (const PhysRange& range : device.registers) set.add(range, {});
+    set.seal();
+    return set;
+}
+
 ProtectedSet protected_from_group(const topology::Topology& machine, GroupId group) {
     ProtectedSet set;
     for (const topology::Protected& part : machine.protected_memory) set.add(part.range, part.what);
@@ -112,7 +120,11 @@ void State::membership_changed(Object& object) {
     object.units.clear();
     for (const DeviceIndex index : object.devices)
         object.units.merge(groups.units_of(device(index).group));
-    if (object.devices.empty()) object.granule_log2 = smallest_granule();
+    spaces_changed(object);
+}
+
+void State::spaces_changed(Object& object) const {
+    if (object.devices.empty() && spaces.of(object.id).empty()) object.granule_log2 = smallest_granule();
 }
 
 unsigned State::smallest_granule() const {

@@ -20,6 +20,9 @@ namespace smmu::containment {
 // Memory that no extras of this group may open.
 ProtectedSet protected_from_group(const topology::Topology& machine, GroupId group);
 
+// Where devices have registers.
+ProtectedSet registers_of_devices(const topology::Topology& machine);
+
 struct State {
     State(topology::Topology the_machine, std::vector<DrivenUnit> the_drivers,
           DeviceControl& devices, Clock& time, Policy rules);
@@ -29,6 +32,7 @@ struct State {
     memory::Account service_account;
     Clients clients;
     topology::Topology machine;
+    ProtectedSet device_registers = registers_of_devices(machine);
     std::vector<DrivenUnit> drivers;  // by UnitId
     std::set<UnitId> taken_over;
     DeviceControl& control;
@@ -76,6 +80,8 @@ struct State {
     }
     // After devices of the object came or went.
     void membership_changed(Object& object);
+    // After spaces of it ended: without devices and spaces its granule starts anew.
+    void spaces_changed(Object& object) const;
     // The granule of an object without devices.
     unsigned smallest_granule() const;
 };

@@ -103,6 +103,7 @@ Result<void> Switching::retire_unused(Object& object) noexcept {
         keep_first(result, unit->retire(state_.spaces.take(space->key)));
     }
     if (!result) object.unconfirmed = true;
+    state_.spaces_changed(object);
     return result;
 }
 

@@ -56,16 +56,14 @@ Containment::ObjectView view_of(const State& state, const Object& object) {
     view.owner_uid = owner.identity.uid;
     view.owner_command = owner.identity.command;
     view.devices.assign(object.devices.begin(), object.devices.end());
-    std::uint64_t granted = 0, opened = 0;
+    std::uint64_t granted = 0;
     for (const auto& piece : object.grants) {
         const Grant& grant = piece.value;
-        view.grants.push_back({piece.range, grant.physical, grant.access, grant.memory != nullptr});
+        view.grants.push_back({piece.range, grant.physical(), grant.access(), grant.memory() != MemoryNumber::none});
         granted += piece.range.length();
     }
     // Neither sum can wrap but for a grant of everything, which no unit's width allows.
-    if (const auto rounded = rounded_out(object.grants, {all_addresses}, object.granule_log2))
-        for (const auto& piece : *rounded) opened += piece.range.length();
-    view.exposed_by_rounding = opened - granted;
+    view.exposed_by_rounding = bytes_opened(object.grants, object.granule_log2) - granted;
     for (const Space* space : state.spaces.of(object.id))
         view.table_frames += space->tables->table_frames();
     return view;

@@ -37,12 +37,13 @@ void Work::then_open(std::vector<GroupId> groups, std::vector<DeviceIndex> claim
 }
 
 void Work::carried_out(SpaceChange& change) {
-    Space& space = *state_->spaces.find(change.space);
-    apply(space.contents, change.difference);
-    for (const IovaRange& closed : change.plan.starved()) {
-        space.contents.erase(closed);
-        state_->find(object_)->starve(closed);
+    GranuleSet& starved = state_->spaces.find(change.space)->starved;
+    for (const paging::Map& opened : change.difference.additions) {
+        if (starved.empty()) break;
+        starved.erase(opened.range);
     }
+    for (const IovaRange& closed : change.starved) starved.assign(closed, {});
+    for (const IovaRange& closed : change.plan.starved()) starved.assign(closed, {});
 }
 
 units::Progress Work::step(units::Budget& budget) noexcept {

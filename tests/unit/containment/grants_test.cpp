@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Grants: what a call opens and closes, to the byte and in granules.
-#include "containment/object.hpp"
+#include "containment/granting.hpp"
 #include "tests/unit/containment/house.hpp"
 
 namespace smmu::containment::testing {
@@ -226,7 +226,7 @@ TEST_F(Granting, RegistersThatWereGrantedToAnotherAreOutOfReachWhenTheirDeviceIs
 }
 
 TEST_F(Granting, ManyStarvedRangesAreOpenedAgainToo) {
-    const std::size_t many = Object::most_starved + 3;
+    const std::size_t many = reopened_at_once + 3;
     auto twice = request(0x10000000, 16, Access::read);
     twice.pieces.clear();
     auto half = twice;
@@ -244,7 +244,13 @@ TEST_F(Granting, ManyStarvedRangesAreOpenedAgainToo) {
     EXPECT_EQ(at(0x10000000), "-");
     machine.only_removals_succeed = false;
     service->tick();
+    for (std::uint64_t i = 0; i < reopened_at_once; ++i) ASSERT_EQ(at(0x10000000 + i * 2 * page), "r") << i;
+    EXPECT_EQ(at(0x10000000 + (many - 1) * 2 * page), "-") << "others are waiting";
+    service->tick();
     for (std::uint64_t i = 0; i < many; ++i) ASSERT_EQ(at(0x10000000 + i * 2 * page), "r") << i;
+    const auto events = machine.events.size();
+    service->tick();
+    EXPECT_EQ(machine.events.size(), events) << "nothing is left to open";
 }
 
 TEST_F(Granting, MemoryByFdIsLetGoOnlyAfterTheFlush) {

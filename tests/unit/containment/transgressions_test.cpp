@@ -179,12 +179,12 @@ TEST(Attributing, TruncatedLooksOnlyWhereGrantsAre) {
     refusal.reason = units::Refusal::Reason::not_mapped;
     refusal.address = Iova{0x5000};
     const std::uint64_t far = std::uint64_t{1} << 60;
-    owner.grants.assign(iova(far + 0x5000, page), {PhysAddr{0x90000}, read_write, nullptr});
-    owner.grants.assign(iova(far / 2 + 0x7000, page), {PhysAddr{0x90000}, read_write, nullptr});
+    owner.grants.assign(iova(far + 0x5000, page), {PhysAddr{0x90000}, read_write});
+    owner.grants.assign(iova(far / 2 + 0x7000, page), {PhysAddr{0x90000}, read_write});
     EXPECT_EQ(attribute(refusal, situation).cause, Cause::truncated);
     refusal.address = Iova{0x9000};
     EXPECT_EQ(attribute(refusal, situation).cause, Cause::never_granted);
-    owner.grants.assign(iova(~std::uint64_t{0} - page + 1, page), {PhysAddr{0}, read_write, nullptr});
+    owner.grants.assign(iova(~std::uint64_t{0} - page + 1, page), {PhysAddr{0}, read_write});
     EXPECT_EQ(attribute(refusal, situation).cause, Cause::never_granted);
 }
 
