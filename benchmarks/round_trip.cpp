@@ -134,6 +134,7 @@ struct Kind {
 // The service next to the floors, in turn.
 void compare(const char* where, const Service& service, int (*add_device)(smmu_object*), int rounds) {
     pin(service.pid(), server);
+    pin(getpid(), caller);
     Echo plain(serve_plainly), loop(serve_in_event_loop);
     Client client(add_device);
     std::array kinds = {
@@ -162,14 +163,15 @@ void compare(const char* where, const Service& service, int (*add_device)(smmu_o
 int main(int count, char** words) {
     const int rounds = count > 1 ? std::max(1, std::atoi(words[1])) : 41;
     const Directory directory;
-    const Board board(directory);  // before this process is pinned: it would inherit that
-    pin(getpid(), caller);
-    {
+    // In a process of its own: the board must not inherit where this one is pinned.
+    Process::running([&] {
         Service service(directory, "32M");
         compare("without hardware", service,
                 [](smmu_object* object) { return smmu_device_add_mmio(object, null_device(0), 0x1000); }, rounds);
         service.end(SIGTERM);
-    }
+        std::fflush(stdout);
+    }).wait();
+    const Board board(directory);
     Service service(directory, board);
     compare("on an emulated board", service, [](smmu_object* object) { return smmu_device_add_pci(object, 0, 3, 0); },
             rounds);

@@ -108,24 +108,33 @@ Checked<Connection> Connection::open(const char* path, const Deadline& deadline)
     return connection;
 }
 
-Checked<> Connection::send(Bytes packet, std::span<const int> descriptors,
-                           const Deadline& deadline) const {
-    SMMU_ASSERT(packet.size() <= packet_limit && descriptors.size() <= descriptors_per_packet);
+namespace {
+
+// One packet, without waiting.
+ssize_t send_now(int socket, Bytes packet, std::span<const int> descriptors) {
+    if (descriptors.empty())
+        return ::send(socket, packet.data(), packet.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     iovec part{const_cast<std::byte*>(packet.data()), packet.size()};
     alignas(cmsghdr) std::array<std::byte, control_size> control{};
     msghdr message{};
     message.msg_iov = &part;
     message.msg_iovlen = 1;
-    if (!descriptors.empty()) {
-        message.msg_control = control.data();
-        message.msg_controllen = CMSG_SPACE(descriptors.size_bytes());
-        cmsghdr* head = CMSG_FIRSTHDR(&message);
-        head->cmsg_level = SOL_SOCKET;
-        head->cmsg_type = SCM_RIGHTS;
-        head->cmsg_len = CMSG_LEN(descriptors.size_bytes());
-        std::memcpy(CMSG_DATA(head), descriptors.data(), descriptors.size_bytes());
-    }
-    while (sendmsg(fd(), &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+    message.msg_control = control.data();
+    message.msg_controllen = CMSG_SPACE(descriptors.size_bytes());
+    cmsghdr* head = CMSG_FIRSTHDR(&message);
+    head->cmsg_level = SOL_SOCKET;
+    head->cmsg_type = SCM_RIGHTS;
+    head->cmsg_len = CMSG_LEN(descriptors.size_bytes());
+    std::memcpy(CMSG_DATA(head), descriptors.data(), descriptors.size_bytes());
+    return sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+}  // namespace
+
+Checked<> Connection::send(Bytes packet, std::span<const int> descriptors,
+                           const Deadline& deadline) const {
+    SMMU_ASSERT(packet.size() <= packet_limit && descriptors.size() <= descriptors_per_packet);
+    while (send_now(fd(), packet, descriptors) < 0) {
         const int code = errno;
         if (code == EINTR) continue;
         if (code == EPIPE || code == ECONNRESET || code == ENOTCONN)
