@@ -189,8 +189,8 @@ protected:
         rmdir(folder.c_str());
     }
     // Sends a packet when so much time has passed.
-    std::thread answering_after(milliseconds time) {
-        return std::thread([this, time] {
+    std::jthread answering_after(milliseconds time) {
+        return std::jthread([this, time] {
             std::this_thread::sleep_for(time);
             const std::array<std::byte, 4> packet{};
             EXPECT_TRUE(service.send(packet, {}, Deadline::after(milliseconds(0))));
@@ -203,7 +203,7 @@ protected:
 };
 
 TEST_F(Opened, ShortDeadlineIsKept) {
-    std::thread answer = answering_after(milliseconds(300));
+    std::jthread answer = answering_after(milliseconds(300));
     for (const auto time : {milliseconds(0), milliseconds(30)}) {
         const auto received = client.receive(buffer, descriptors, Deadline::after(time));
         ASSERT_FALSE(received) << "waited for the packet, " << time.count();
@@ -221,7 +221,7 @@ TEST_F(Opened, LongDeadlineIsKept) {
 }
 
 TEST_F(Opened, LateAnswerIsReceived) {
-    std::thread answer = answering_after(milliseconds(1500));
+    std::jthread answer = answering_after(milliseconds(1500));
     EXPECT_TRUE(client.receive(buffer, descriptors, Deadline::after(milliseconds(60'000))));
     answer.join();
 }
@@ -231,8 +231,8 @@ TEST_F(Opened, SignalsDoNotEndTheWait) {
     action.sa_handler = [](int) {};
     ASSERT_EQ(sigaction(SIGUSR1, &action, &before), 0);
     const pthread_t waiting = pthread_self();
-    std::thread answer = answering_after(milliseconds(200));
-    std::thread disturbing([&] {
+    std::jthread answer = answering_after(milliseconds(200));
+    std::jthread disturbing([&] {
         for (int i = 0; i < 10; ++i) {
             std::this_thread::sleep_for(milliseconds(10));
             pthread_kill(waiting, SIGUSR1);
