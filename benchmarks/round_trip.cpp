@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a call of libsmmu costs, in turn with the least that it could cost: packets of the same size
 // between two processes, and the same behind an event loop. Caller and server are pinned to
-// processors of their own.
+// processors of their own. Once on a machine without hardware, once on an emulated board, where a
+// removal waits for the unit.
 //
 //   round_trip [rounds]
 //
@@ -80,10 +81,10 @@ private:
 // A client's object with a device and a grant.
 class Client {
 public:
-    Client() {
+    explicit Client(int (*add_device)(smmu_object*)) {
         if (smmu_init(0) != 0) give_up(fmt::format("smmu_init: {}", std::strerror(errno)));
         object_ = smmu_obj_create(SOCF_NONE);
-        if (object_ == nullptr || smmu_device_add_pci(object_, 0, 3, 0) != 0)
+        if (object_ == nullptr || add_device(object_) != 0)
             give_up(fmt::format("the device: {}", std::strerror(errno)));
         map(granted, SMF_READ | SMF_WRITE);
     }
@@ -92,9 +93,10 @@ public:
     Client& operator=(const Client&) = delete;
 
     void repeat_grant() { map(granted, SMF_READ | SMF_WRITE); }
-    void map_and_unmap() {
-        map(other, SMF_READ | SMF_WRITE);
-        map(other, SMF_NONE);
+    // A page that was not granted is, and the next time is not any more.
+    void turn_page() {
+        other_granted_ = !other_granted_;
+        map(other, other_granted_ ? SMF_READ | SMF_WRITE : SMF_NONE);
     }
 
 private:
@@ -108,6 +110,7 @@ private:
             give_up(fmt::format("smmu_mapping_add: {}", std::strerror(errno)));
     }
     smmu_object* object_ = nullptr;
+    bool other_granted_ = false;
 };
 
 struct Kind {
@@ -128,30 +131,24 @@ struct Kind {
     }
 };
 
-}  // namespace
-
-int main(int count, char** words) {
-    const int rounds = count > 1 ? std::max(1, std::atoi(words[1])) : 41;
-    Echo plain(serve_plainly), loop(serve_in_event_loop);
-    const Directory directory;
-    const Board board(directory);
-    Service service(directory, board);
+// The service next to the floors, in turn.
+void compare(const char* where, const Service& service, int (*add_device)(smmu_object*), int rounds) {
     pin(service.pid(), server);
     pin(getpid(), caller);
-    Client client;
-
+    Echo plain(serve_plainly), loop(serve_in_event_loop);
+    Client client(add_device);
     std::array kinds = {
         Kind{"packet to a process and back", 200, [&] { plain.round_trip(); }},
         Kind{"the same behind an event loop", 200, [&] { loop.round_trip(); }},
         Kind{"a grant repeated (nothing to do)", 200, [&] { client.repeat_grant(); }},
-        Kind{"4 KiB granted and removed", 50, [&] { client.map_and_unmap(); }},
+        Kind{"one page granted, or removed", 200, [&] { client.turn_page(); }},
     };
     for (int round = 0; round < rounds; ++round)
         for (Kind& kind : kinds) kind.measure();
 
     const double floor = median(kinds[0].microseconds), behind_loop = median(kinds[1].microseconds);
-    fmt::print("load {}, medians of {} blocks in turn, packets of {} and {} bytes\n", load(),
-               rounds, request_bytes, reply_bytes);
+    fmt::print("{}: load {}, medians of {} blocks in turn, packets of {} and {} bytes\n", where, load(), rounds,
+               request_bytes, reply_bytes);
     fmt::print("{:34} {:>9} {:>9} {:>10} {:>10}\n", "", "us", "best", "of packet", "of loop");
     for (const Kind& kind : kinds) {
         const double middle = median(kind.microseconds);
@@ -159,5 +156,24 @@ int main(int count, char** words) {
                    *std::ranges::min_element(kind.microseconds), middle / floor,
                    middle / behind_loop);
     }
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+    const int rounds = count > 1 ? std::max(1, std::atoi(words[1])) : 41;
+    const Directory directory;
+    // In a process of its own: the board must not inherit where this one is pinned.
+    Process::running([&] {
+        Service service(directory, "32M");
+        compare("without hardware", service,
+                [](smmu_object* object) { return smmu_device_add_mmio(object, null_device(0), 0x1000); }, rounds);
+        service.end(SIGTERM);
+        std::fflush(stdout);
+    }).wait();
+    const Board board(directory);
+    Service service(directory, board);
+    compare("on an emulated board", service, [](smmu_object* object) { return smmu_device_add_pci(object, 0, 3, 0); },
+            rounds);
     service.end(SIGTERM);
 }

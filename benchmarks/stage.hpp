@@ -27,6 +27,7 @@
 #include <vector>
 
 #include "base/unique_fd.hpp"
+#include "null/devices.hpp"
 
 namespace bench {
 
@@ -199,21 +200,15 @@ private:
 // The service; it is there once it has said READY.
 class Service {
 public:
-    Service(const Directory& directory, const Board& board) : log_(directory.file("smmuman.log")) {
-        const std::string socket = directory.file("smmuman.sock");
-        const std::string ready = directory.file("ready.sock");
-        setenv("SMMUMAN_SOCKET", socket.c_str(), 1);
-        setenv("NOTIFY_SOCKET", ready.c_str(), 1);
-        const smmu::UniqueFd notified = receiver(ready);
-        const auto begun = Clock::now();
-        process_ = Process(
-            "smmuman",
-            {"smmu", board.name().starts_with("virt") ? "armsmmuv3" : "vtd", "platform", "board", board.name(), "socket", socket, "foreground"},
-            log_);
-        wait_for_ready(notified);
-        start_time_ = Clock::now() - begun;
-        unsetenv("NOTIFY_SOCKET");
-    }
+    Service(const Directory& directory, const Board& board)
+        : Service(directory, "smmuman",
+                  {"smmu", board.name().starts_with("virt") ? "armsmmuv3" : "vtd", "platform", "board",
+                   board.name()}) {}
+    // On a machine without hardware (benchmarks/null): one unit and its devices, and so much table memory.
+    Service(const Directory& directory, const std::string& table_bytes)
+        : Service(directory, "smmuman-null", null_machine(table_bytes)) {}
+    // No service: a program with its libraries that answers one hello.
+    static Service floor(const Directory& directory) { return {directory, "smmuman-floor", {}}; }
 
     pid_t pid() const { return process_.pid(); }
     void end(int signal) { process_.end(signal); }
@@ -227,6 +222,28 @@ public:
     }
 
 private:
+    Service(const Directory& directory, const char* program, std::vector<std::string> words)
+        : log_(directory.file("smmuman.log")) {
+        const std::string socket = directory.file("smmuman.sock");
+        const std::string ready = directory.file("ready.sock");
+        setenv("SMMUMAN_SOCKET", socket.c_str(), 1);
+        setenv("NOTIFY_SOCKET", ready.c_str(), 1);
+        const smmu::UniqueFd notified = receiver(ready);
+        words.insert(words.end(), {"socket", socket, "foreground"});
+        const auto begun = Clock::now();
+        process_ = Process(program, std::move(words), log_);
+        wait_for_ready(notified);
+        start_time_ = Clock::now() - begun;
+        unsetenv("NOTIFY_SOCKET");
+    }
+    static std::vector<std::string> null_machine(const std::string& table_bytes) {
+        std::vector<std::string> words{"platform", "board", "null", "tables", table_bytes,
+                                       "smmu", "armsmmuv3", "unit", "null0", "0x8000000,1,2,0"};
+        for (unsigned i = 0; i < null_devices; ++i)
+            words.insert(words.end(), {"device", fmt::format("mem:{:#x},0x1000", null_device(i)), "use", "null0",
+                                       std::to_string(i + 1)});
+        return words;
+    }
     static smmu::UniqueFd receiver(const std::string& path) {
         unlink(path.c_str());
         smmu::UniqueFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));

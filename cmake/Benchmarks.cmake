@@ -8,7 +8,8 @@ foreach(source IN LISTS benchmarks)
   set(target "benchmark_${name}")
   add_executable(${target} "${source}")
   add_dependencies(benchmarks ${target})
-  target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/include")
+  target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/include"
+                             "${PROJECT_SOURCE_DIR}/benchmarks")
   target_link_libraries(${target} PRIVATE smmu_options)
   file(STRINGS "${source}" words LIMIT_COUNT 20 REGEX "^// (rooms|uses): ")
   foreach(line IN LISTS words)
@@ -33,3 +34,13 @@ set_target_properties(smmu-engine-bench PROPERTIES CXX_VISIBILITY_PRESET hidden
                       LIBRARY_OUTPUT_DIRECTORY "${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
 target_include_directories(benchmark_engine PRIVATE "${PROJECT_SOURCE_DIR}")
 add_dependencies(benchmark_engine smmu-engine-bench)
+
+# The service on a machine without hardware, for benchmarks of the service alone, and the least that starting it could cost.
+add_executable(smmuman-null EXCLUDE_FROM_ALL "${PROJECT_SOURCE_DIR}/src/daemon/main.cpp"
+               "${PROJECT_SOURCE_DIR}/benchmarks/null/registry.cpp")
+add_executable(smmuman-floor EXCLUDE_FROM_ALL "${PROJECT_SOURCE_DIR}/benchmarks/null/floor.cpp")
+foreach(target smmuman-null smmuman-floor)
+  target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}/benchmarks")
+  target_link_libraries(${target} PRIVATE smmu_daemon)
+  add_dependencies(benchmarks ${target})
+endforeach()

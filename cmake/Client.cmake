@@ -12,7 +12,8 @@ add_library(libsmmu_shared SHARED ${libsmmu_objects})
 target_link_libraries(libsmmu_shared PRIVATE smmu_options $<TARGET_FILE:smmu_base>)
 add_dependencies(libsmmu_shared smmu_base)
 target_link_options(libsmmu_shared PRIVATE "-Wl,--version-script=${libsmmu_map}" -Wl,--as-needed
-                    -Wl,--exclude-libs,ALL -static-libgcc -static-libstdc++)
+                    -Wl,--exclude-libs,ALL -static-libgcc -static-libstdc++
+                    -Wl,-z,nodelete)  # a thread that waits for a notification may be in it
 if(NOT SMMU_SANITIZE)
   target_link_options(libsmmu_shared PRIVATE -Wl,-z,defs -Wl,-z,relro,-z,now)
 endif()

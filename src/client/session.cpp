@@ -157,6 +157,7 @@ void Session::lose() {
 
 void Session::abandon() {
     objects.abandon();
+    notification.abandon();
     lose();
     wake_channel.reset();
     uses_ = 0;

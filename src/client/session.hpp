@@ -9,6 +9,7 @@
 #include <chrono>
 
 #include "client/object_registry.hpp"
+#include "client/registration.hpp"
 #include "protocol/connection.hpp"
 
 namespace smmu::client {
@@ -50,7 +51,7 @@ public:
     bool belongs_to_another_process() const;
 
     ObjectRegistry objects;
-    UniqueFd notification;  // the message queue of the armed smmu_xfer_notify
+    Registration notification;  // what smmu_xfer_notify has armed
     UniqueFd wake_channel;  // what smmu_event_fd returned
     bool wake_channel_current =
         false;  // the service at the other end is the one of this connection

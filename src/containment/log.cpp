@@ -86,9 +86,10 @@ Reader* TransgressionLog::open(ClientId client, ReaderScope scope) {
 
 void TransgressionLog::add(Transgression transgression, std::optional<ClientId> owner) {
     transgression.sequence = ++last_sequence_;
-    if (transgression.cause != Cause::device_gone) remember(transgression);
+    // Readers first: their clients are told at once.
     for (auto& [client, reader] : readers_)
         if (reader.scope() == ReaderScope::everything || owner == client) reader.put(transgression);
+    if (transgression.cause != Cause::device_gone) remember(transgression);
 }
 
 void TransgressionLog::remember(const Transgression& transgression) {

@@ -13,6 +13,11 @@ struct EventSourceDrop {
 };
 using EventSource = std::unique_ptr<sd_event_source, EventSourceDrop>;
 
+// A source that is due in every turn of the loop while it is enabled; made disabled. Sources of the same priority and it
+// take turns. A defer source would not let them: it counts as due since it was made, before all that became due later.
+// nullptr: the loop takes no more sources, or the process no more descriptors.
+EventSource always_due(sd_event* loop, sd_event_io_handler_t handler, void* data);
+
 struct EventLoopDrop {
     void operator()(sd_event* loop) const { sd_event_unref(loop); }
 };

@@ -79,10 +79,8 @@ Result<void> Server::open() {
     if (sd_event_add_io(loop_, &source, listening_.get(), EPOLLIN, on_accept, this) < 0)
         return fail(ENOMEM, "the event loop takes no more sources");
     accepting_.reset(source);
-    if (sd_event_add_defer(loop_, &source, on_turn, this) < 0)
-        return fail(ENOMEM, "the event loop takes no more sources");
-    turn_.reset(source);
-    sd_event_source_set_enabled(turn_.get(), SD_EVENT_OFF);
+    turn_ = always_due(loop_, on_turn, this);
+    if (!turn_) return fail(ENOMEM, "the event loop takes no more sources");
     return {};
 }
 
@@ -144,6 +142,11 @@ void Server::go_on() {
     if (std::ranges::any_of(sessions_, [](const auto& seat) { return seat->session.working(); })) watch_operations();
 }
 
+bool Server::step(Session& session) {
+    units::Budget budget{tables_per_step};
+    return !session.working() || session.step(budget);
+}
+
 void Server::watch_operations() { sd_event_source_set_enabled(turn_.get(), SD_EVENT_ON); }
 
 int Server::on_accept(sd_event_source*, int, std::uint32_t, void* server) {
@@ -154,7 +157,8 @@ int Server::on_accept(sd_event_source*, int, std::uint32_t, void* server) {
 int Server::on_packet(sd_event_source* source, int, std::uint32_t events, void* data) {
     Seat& seat = *static_cast<Seat*>(data);
     // A packet that came before the hang-up is not carried out any more: nobody waits for its reply.
-    if ((events & (EPOLLHUP | EPOLLERR)) != 0 || !seat.session.receive()) {
+    // The first step is taken at once: most requests are done with it, and need no further turn of the loop.
+    if ((events & (EPOLLHUP | EPOLLERR)) != 0 || !seat.session.receive() || !step(seat.session)) {
         seat.server.end(seat);
         return 0;
     }
@@ -172,14 +176,13 @@ int Server::on_process_end(sd_event_source*, int, std::uint32_t, void* data) {
 }
 
 // One step of one session: what is more urgent comes before the next one's.
-int Server::on_turn(sd_event_source* source, void* data) {
+int Server::on_turn(sd_event_source* source, int, std::uint32_t, void* data) {
     Server& server = *static_cast<Server*>(data);
     const auto is_working = [](const auto& seat) { return seat->session.working(); };
     if (const auto next = std::ranges::find_if(server.sessions_, is_working); next != server.sessions_.end()) {
         Seat& seat = **next;
         server.sessions_.splice(server.sessions_.end(), server.sessions_, next);
-        units::Budget budget{tables_per_step};
-        if (!seat.session.step(budget))
+        if (!step(seat.session))
             server.end(seat);
         else if (!seat.session.working())
             sd_event_source_set_io_events(seat.packets.get(), EPOLLIN);

@@ -44,10 +44,13 @@ private:
     void end(Seat& seat);
     void watch_operations();
 
+    // One step of an operation that is under way. False: end the session.
+    static bool step(Session& session);
+
     static int on_accept(sd_event_source*, int fd, std::uint32_t events, void* server);
     static int on_packet(sd_event_source*, int fd, std::uint32_t events, void* seat);
     static int on_process_end(sd_event_source*, int fd, std::uint32_t events, void* seat);
-    static int on_turn(sd_event_source*, void* server);
+    static int on_turn(sd_event_source*, int fd, std::uint32_t events, void* server);
 
     sd_event* loop_;
     Service& service_;

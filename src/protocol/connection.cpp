@@ -40,12 +40,13 @@ Checked<sockaddr_un> socket_address(const char* path) {
     return address;
 }
 
-// connect() waits at most for the socket's send time-out while the service's queue of connections
-// is full.
-void limit_connect(int socket, const Deadline& deadline) {
-    const int left = std::max(deadline.milliseconds_left(), 1);
-    const timeval time{left / 1000, (left % 1000) * 1000};
-    setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof(time));
+// An answer that comes within this time is waited for by the call that receives it. For a later one poll() waits, which
+// knows the deadline better than the coarse time-out of a socket.
+constexpr std::chrono::milliseconds receive_wait{1000};
+
+bool limit(int socket, int option, std::chrono::milliseconds wait) {
+    const timeval time{wait.count() / 1000, (wait.count() % 1000) * 1000};
+    return setsockopt(socket, SOL_SOCKET, option, &time, sizeof(time)) == 0;
 }
 
 std::unexpected<Failure> connect_failure(int code, const char* path) {
@@ -95,33 +96,45 @@ Checked<Connection> Connection::open(const char* path, const Deadline& deadline)
     if (!address) return std::unexpected<Failure>(address.error());
     UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
     if (!socket) return refuse_errno(errno, "cannot make a socket");
-    limit_connect(socket.get(), deadline);
+    // connect() waits at most for the send time-out while the service's queue of connections is full.
+    limit(socket.get(), SO_SNDTIMEO, std::chrono::milliseconds(std::max(deadline.milliseconds_left(), 1)));
     const auto* generic = reinterpret_cast<const sockaddr*>(&*address);
     while (connect(socket.get(), generic, sizeof(*address)) != 0) {
         if (errno == EINTR && deadline.milliseconds_left() > 0) continue;
         return connect_failure(errno == EINTR ? EAGAIN : errno, path);
     }
-    return Connection(std::move(socket));
+    Connection connection(std::move(socket));
+    connection.receives_wait_ = limit(connection.fd(), SO_RCVTIMEO, receive_wait);
+    return connection;
 }
 
-Checked<> Connection::send(Bytes packet, std::span<const int> descriptors,
-                           const Deadline& deadline) const {
-    SMMU_ASSERT(packet.size() <= packet_limit && descriptors.size() <= descriptors_per_packet);
+namespace {
+
+// One packet, without waiting.
+ssize_t send_now(int socket, Bytes packet, std::span<const int> descriptors) {
+    if (descriptors.empty())
+        return ::send(socket, packet.data(), packet.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     iovec part{const_cast<std::byte*>(packet.data()), packet.size()};
     alignas(cmsghdr) std::array<std::byte, control_size> control{};
     msghdr message{};
     message.msg_iov = &part;
     message.msg_iovlen = 1;
-    if (!descriptors.empty()) {
-        message.msg_control = control.data();
-        message.msg_controllen = CMSG_SPACE(descriptors.size_bytes());
-        cmsghdr* head = CMSG_FIRSTHDR(&message);
-        head->cmsg_level = SOL_SOCKET;
-        head->cmsg_type = SCM_RIGHTS;
-        head->cmsg_len = CMSG_LEN(descriptors.size_bytes());
-        std::memcpy(CMSG_DATA(head), descriptors.data(), descriptors.size_bytes());
-    }
-    while (sendmsg(fd(), &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+    message.msg_control = control.data();
+    message.msg_controllen = CMSG_SPACE(descriptors.size_bytes());
+    cmsghdr* head = CMSG_FIRSTHDR(&message);
+    head->cmsg_level = SOL_SOCKET;
+    head->cmsg_type = SCM_RIGHTS;
+    head->cmsg_len = CMSG_LEN(descriptors.size_bytes());
+    std::memcpy(CMSG_DATA(head), descriptors.data(), descriptors.size_bytes());
+    return sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+}  // namespace
+
+Checked<> Connection::send(Bytes packet, std::span<const int> descriptors,
+                           const Deadline& deadline) const {
+    SMMU_ASSERT(packet.size() <= packet_limit && descriptors.size() <= descriptors_per_packet);
+    while (send_now(fd(), packet, descriptors) < 0) {
         const int code = errno;
         if (code == EINTR) continue;
         if (code == EPIPE || code == ECONNRESET || code == ENOTCONN)
@@ -137,6 +150,9 @@ Checked<Bytes> Connection::receive(std::span<std::byte> buffer, Descriptors& des
                                    const Deadline& deadline) const {
     SMMU_ASSERT(buffer.size() >= packet_limit);
     descriptors.clear();
+    // Twice the time: the kernel rounds its own up.
+    const bool may_wait = receives_wait_ && deadline.milliseconds_left() > 2 * receive_wait.count();
+    int waiting = may_wait ? 0 : MSG_DONTWAIT;
     while (true) {
         iovec part{buffer.data(), packet_limit};
         alignas(cmsghdr) std::array<std::byte, control_size> control{};
@@ -145,7 +161,8 @@ Checked<Bytes> Connection::receive(std::span<std::byte> buffer, Descriptors& des
         message.msg_iovlen = 1;
         message.msg_control = control.data();
         message.msg_controllen = control.size();
-        const ssize_t count = recvmsg(fd(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        const ssize_t count = recvmsg(fd(), &message, waiting | MSG_CMSG_CLOEXEC);
+        waiting = MSG_DONTWAIT;
         if (count < 0) {
             if (errno == EINTR) continue;
             if (errno != EAGAIN) return refuse(ENOTCONN, "the connection is broken");

@@ -58,6 +58,7 @@ public:
 
 private:
     UniqueFd socket_;
+    bool receives_wait_ = false;  // the kernel ends a receive that waits, after receive_wait
 };
 
 }  // namespace smmu::protocol

@@ -13,6 +13,16 @@ namespace {
 // More rings than this cannot wait: the channel holds few, and each is one byte.
 constexpr int quiet_limit = 4096;
 
+constexpr char fired = 0, called_off = 1;  // the message
+
+void send_message(int queue, char message) noexcept {
+    // A time that has passed: returns at once when the queue is full, even if the client took
+    // O_NONBLOCK away.
+    const timespec passed{0, 0};
+    while (mq_timedsend(queue, &message, 1, 0, &passed) != 0 && errno == EINTR) {
+    }
+}
+
 bool socket_option_is(int descriptor, int option, int wanted) {
     int value = 0;
     socklen_t size = sizeof(value);
@@ -36,12 +46,18 @@ Checked<> check_wake_channel(int descriptor) {
 }
 
 void fire_notification(int descriptor) noexcept {
-    // A time that has passed: returns at once when the queue is full, even if the client took
-    // O_NONBLOCK away.
-    const timespec passed{0, 0};
-    const char message = 0;
-    while (mq_timedsend(descriptor, &message, 1, 0, &passed) != 0 && errno == EINTR) {
-    }
+    send_message(descriptor, fired);
+}
+
+void call_off_notification(int descriptor) noexcept {
+    send_message(descriptor, called_off);
+}
+
+bool wait_for_notification(int descriptor) noexcept {
+    char message = called_off;
+    while (mq_receive(descriptor, &message, 1, nullptr) < 0)
+        if (errno != EINTR) return false;
+    return message == fired;
 }
 
 void ring_wake_channel(int descriptor) noexcept {

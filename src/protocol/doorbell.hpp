@@ -4,8 +4,9 @@
 // block for ever, so the service rings with calls that cannot wait whatever state the descriptor is
 // in.
 //
-// Notification: a message queue of one message on which the client has called mq_notify(); the
-// first message makes its kernel deliver the client's signal or thread, once. Wake channel: a
+// Notification: a message queue of one message on which the client has called mq_notify(), so that
+// the first message makes its kernel deliver a signal, once; or on which a thread of the client
+// waits for that message. Wake channel: a
 // connected pair of local packet sockets; the client polls the other end, which also tells it when
 // the service has ended.
 #pragma once
@@ -23,7 +24,12 @@ Checked<> check_wake_channel(int descriptor);
 void fire_notification(int descriptor) noexcept;
 void ring_wake_channel(int descriptor) noexcept;
 
-// For the client.
+// For the client. Waits for the message of the service, without a limit: true. False: the
+// notification was called off.
+bool wait_for_notification(int descriptor) noexcept;
+// Whoever waits, or will, waits no longer; without effect once the service has fired.
+void call_off_notification(int descriptor) noexcept;
+
 struct WakeChannel {
     UniqueFd ours;
     UniqueFd theirs;

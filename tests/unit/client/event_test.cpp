@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Records of refused accesses, notifications of each kind, and the descriptor that must not lose a
-// wake-up.
+// Records of refused accesses, and the descriptor that must not lose a wake-up.
 #include <gmock/gmock.h>
 #include <poll.h>
-#include <pthread.h>
-#include <semaphore.h>
-#include <signal.h>
 #include <smmu_ext.h>
 
 #include <cstring>
 #include <random>
 
 #include "client/session.hpp"
-#include "fake_service.hpp"
+#include "events.hpp"
 
 namespace smmu::client {
 namespace {
@@ -22,40 +18,10 @@ using protocol::EventRecord;
 using protocol::Opcode;
 using testing::Eq;
 
-EventRecord record(std::uint64_t sequence) {
-    EventRecord record{};
-    record.sequence = sequence;
-    record.count = 1;
-    record.address = 0x1234'5678'9000;
-    record.hardware[0] = 0xfeed;
-    record.hardware[3] = 0xbeef;
-    record.device.kind = DeviceKind::pci;
-    record.device.segment = 1;
-    record.device.bus = 2;
-    record.device.device = 3;
-    record.device.function = 4;
-    record.access = SMF_WRITE;
-    record.flags = protocol::event_address_known;
-    record.cause = SMMU_CAUSE_AFTER_REMOVAL;
-    record.age_ns = 5;
-    record.stream = 0x21c;
-    record.owner_pid = 42;
-    std::strcpy(record.unit, "iommu0");
-    return record;
-}
-
 bool readable(int fd, int milliseconds = 0) {
     pollfd waited{fd, POLLIN, 0};
     return poll(&waited, 1, milliseconds) == 1;
 }
-
-class Events : public ClientTest {
-protected:
-    void SetUp() override {
-        ClientTest::SetUp();
-        ASSERT_EQ(smmu_init(0), 0);
-    }
-};
 
 TEST_F(Events, StatusTakesOneRecord) {
     smmu_status status;
@@ -156,117 +122,6 @@ TEST_F(Events, EveryCauseHasAName) {
     EXPECT_STREQ(smmu_cause_name(SMMU_CAUSE_NEVER_GRANTED), "never-granted");
     EXPECT_STREQ(smmu_cause_name(SMMU_CAUSE_COUNT), "unknown");
     EXPECT_STREQ(smmu_cause_name(~0u), "unknown");
-}
-
-volatile sig_atomic_t signalled = 0;
-void on_signal(int, siginfo_t* information, void*) {
-    signalled = information->si_value.sival_int;
-}
-
-// Waits at most two seconds for a signal with this value.
-bool signalled_with(int value) {
-    for (int i = 0; i < 400 && signalled != value; ++i) poll(nullptr, 0, 5);
-    return signalled == value;
-}
-
-class Notifications : public Events {
-protected:
-    void SetUp() override {
-        Events::SetUp();
-        struct sigaction action{};
-        action.sa_sigaction = on_signal;
-        action.sa_flags = SA_SIGINFO | SA_RESTART;
-        ASSERT_EQ(sigaction(SIGUSR1, &action, nullptr), 0);
-        signalled = 0;
-    }
-    static sigevent signal_with(int value) {
-        sigevent event{};
-        event.sigev_notify = SIGEV_SIGNAL;
-        event.sigev_signo = SIGUSR1;
-        event.sigev_value.sival_int = value;
-        return event;
-    }
-};
-
-TEST_F(Notifications, SignalComesOnceUntilArmedAgain) {
-    const sigevent first = signal_with(11), second = signal_with(12);
-    ASSERT_EQ(smmu_xfer_notify(&first), 0);
-    EXPECT_EQ(signalled, 0);
-    service.refuse_access(record(1));
-    EXPECT_TRUE(signalled_with(11));
-    signalled = 0;
-    service.refuse_access(record(2));
-    poll(nullptr, 0, 30);
-    EXPECT_EQ(signalled, 0);
-    ASSERT_EQ(smmu_xfer_notify(&second), 0) << "records wait: at once";
-    EXPECT_TRUE(signalled_with(12));
-}
-
-TEST_F(Notifications, LaterOneReplacesAndNullCancels) {
-    const sigevent first = signal_with(21), second = signal_with(22);
-    ASSERT_EQ(smmu_xfer_notify(&first), 0);
-    ASSERT_EQ(smmu_xfer_notify(&second), 0);
-    service.refuse_access(record(1));
-    EXPECT_TRUE(signalled_with(22));
-    smmu_status status{};
-    ASSERT_EQ(smmu_xfer_status(&status), 1);
-    signalled = 0;
-    ASSERT_EQ(smmu_xfer_notify(&first), 0);
-    ASSERT_EQ(smmu_xfer_notify(nullptr), 0);
-    ASSERT_EQ(smmu_xfer_notify(nullptr), 0);
-    service.refuse_access(record(2));
-    poll(nullptr, 0, 30);
-    EXPECT_EQ(signalled, 0);
-}
-
-sem_t thread_ran;
-void* thread_value = nullptr;
-void on_thread(sigval value) {
-    thread_value = value.sival_ptr;
-    sem_post(&thread_ran);
-}
-
-TEST_F(Notifications, ThreadRunsWithItsValue) {
-    ASSERT_EQ(sem_init(&thread_ran, 0, 0), 0);
-    int token = 0;
-    sigevent event{};
-    event.sigev_notify = SIGEV_THREAD;
-    event.sigev_notify_function = on_thread;
-    event.sigev_value.sival_ptr = &token;
-    ASSERT_EQ(smmu_xfer_notify(&event), 0);
-    service.refuse_access(record(1));
-    timespec limit{};
-    clock_gettime(CLOCK_REALTIME, &limit);
-    limit.tv_sec += 5;
-    EXPECT_EQ(sem_timedwait(&thread_ran, &limit), 0);
-    EXPECT_EQ(thread_value, &token);
-}
-
-TEST_F(Notifications, NoneOnlyStartsTheRecords) {
-    sigevent event{};
-    event.sigev_notify = SIGEV_NONE;
-    ASSERT_EQ(smmu_xfer_notify(&event), 0);
-    service.refuse_access(record(1));
-    smmu_status status{};
-    EXPECT_EQ(smmu_xfer_status(&status), 1);
-}
-
-TEST_F(Notifications, OtherKindsAreEinval) {
-    sigevent event = signal_with(1);
-    event.sigev_notify = SIGEV_THREAD_ID;
-    EXPECT_THAT(failure([&] { return smmu_xfer_notify(&event); }), Eq(EINVAL));
-    event = signal_with(1);
-    event.sigev_signo = 9999;
-    EXPECT_THAT(failure([&] { return smmu_xfer_notify(&event); }), Eq(EINVAL));
-}
-
-TEST_F(Notifications, RefusedOneLeavesTheEarlierInForce) {
-    const sigevent first = signal_with(31), second = signal_with(32);
-    ASSERT_EQ(smmu_xfer_notify(&first), 0);
-    service.on(Opcode::notify, [](Received&) { return Answer::refusal(ENOMEM, "no memory"); });
-    EXPECT_THAT(failure([&] { return smmu_xfer_notify(&second); }), Eq(ENOMEM));
-    service.refuse_access(record(1));
-    EXPECT_TRUE(signalled_with(31));
 }
 
 class EventDescriptor : public Events {

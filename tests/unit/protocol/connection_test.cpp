@@ -6,11 +6,17 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <chrono>
+#include <cstring>
+#include <string>
+#include <thread>
 #include <vector>
 
 #include "protocol/peer.hpp"
@@ -158,6 +164,84 @@ TEST_F(ConnectionTest, ProcessDescriptorTellsOfTheEnd) {
     EXPECT_FALSE(wait_for(own->get(), POLLIN, Deadline::after(milliseconds(0))));
     go_end.reset();
     EXPECT_EQ(waitpid(child, nullptr, 0), child);
+}
+
+// A connection as a client has it, and the other end.
+class Opened : public testing::Test {
+protected:
+    void SetUp() override {
+        folder = testing::TempDir() + "smmu-connection-XXXXXX";
+        ASSERT_NE(mkdtemp(folder.data()), nullptr);
+        const std::string path = folder + "/socket";
+        const UniqueFd listener(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+        sockaddr_un address{};
+        address.sun_family = AF_UNIX;
+        ASSERT_LT(path.size(), sizeof(address.sun_path));
+        std::memcpy(address.sun_path, path.data(), path.size());
+        ASSERT_EQ(bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+        ASSERT_EQ(listen(listener.get(), 1), 0);
+        auto opened = Connection::open(path.c_str(), Deadline::after(milliseconds(5000)));
+        ASSERT_TRUE(opened);
+        client = std::move(*opened);
+        service = Connection(UniqueFd(accept(listener.get(), nullptr, nullptr)));
+        ASSERT_TRUE(service);
+        unlink(path.c_str());
+        rmdir(folder.c_str());
+    }
+    // Sends a packet when so much time has passed.
+    std::jthread answering_after(milliseconds time) {
+        return std::jthread([this, time] {
+            std::this_thread::sleep_for(time);
+            const std::array<std::byte, 4> packet{};
+            EXPECT_TRUE(service.send(packet, {}, Deadline::after(milliseconds(0))));
+        });
+    }
+    std::string folder;
+    Connection client, service;
+    Descriptors descriptors;
+    std::vector<std::byte> buffer = std::vector<std::byte>(packet_limit);
+};
+
+TEST_F(Opened, ShortDeadlineIsKept) {
+    std::jthread answer = answering_after(milliseconds(300));
+    for (const auto time : {milliseconds(0), milliseconds(30)}) {
+        const auto received = client.receive(buffer, descriptors, Deadline::after(time));
+        ASSERT_FALSE(received) << "waited for the packet, " << time.count();
+        EXPECT_EQ(received.error().code, EAGAIN);
+    }
+    answer.join();
+    EXPECT_TRUE(client.receive(buffer, descriptors, Deadline::after(milliseconds(0))));
+}
+
+TEST_F(Opened, LongDeadlineIsKept) {
+    const auto start = steady_clock::now();
+    const auto time = milliseconds(2100);
+    EXPECT_EQ(client.receive(buffer, descriptors, Deadline::after(time)).error().code, EAGAIN);
+    EXPECT_GE(steady_clock::now() - start, time);
+}
+
+TEST_F(Opened, LateAnswerIsReceived) {
+    std::jthread answer = answering_after(milliseconds(1500));
+    EXPECT_TRUE(client.receive(buffer, descriptors, Deadline::after(milliseconds(60'000))));
+    answer.join();
+}
+
+TEST_F(Opened, SignalsDoNotEndTheWait) {
+    struct sigaction action{}, before{};
+    action.sa_handler = [](int) {};
+    ASSERT_EQ(sigaction(SIGUSR1, &action, &before), 0);
+    const pthread_t waiting = pthread_self();
+    std::jthread answer = answering_after(milliseconds(200));
+    std::jthread disturbing([&] {
+        for (int i = 0; i < 10; ++i) {
+            std::this_thread::sleep_for(milliseconds(10));
+            pthread_kill(waiting, SIGUSR1);
+        }
+    });
+    EXPECT_TRUE(client.receive(buffer, descriptors, Deadline::after(milliseconds(60'000))));
+    answer.join();
+    disturbing.join();
+    sigaction(SIGUSR1, &before, nullptr);
 }
 
 TEST(Open, AbsentServiceIsEnoent) {

@@ -44,6 +44,18 @@ TEST(Notification, OtherDescriptorsAreRefused) {
     fire_notification(event.get());
 }
 
+TEST(Notification, FirstMessageDecides) {
+    const UniqueFd queue = make_queue();
+    ASSERT_TRUE(queue);
+    fire_notification(queue.get());
+    call_off_notification(queue.get());
+    EXPECT_TRUE(wait_for_notification(queue.get()));
+    call_off_notification(queue.get());
+    fire_notification(queue.get());
+    EXPECT_FALSE(wait_for_notification(queue.get()));
+    EXPECT_FALSE(wait_for_notification(-1));
+}
+
 TEST(WakeChannel, RingsUntilQuiet) {
     auto channel = make_wake_channel();
     ASSERT_TRUE(channel);
