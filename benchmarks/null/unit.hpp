@@ -66,7 +66,13 @@ public:
     smmu::Result<void> recheck() noexcept override { return {}; }
     smmu::Result<void> turn_off() noexcept override { return {}; }
     smmu::Result<void> leave(smmu::units::Kept) noexcept override { return {}; }
-    smmu::units::UnitReport report() const override { return {.kind = "null", .version = "1", .mode = "4 levels"}; }
+    smmu::units::UnitReport report() const override {
+        smmu::units::UnitReport report;
+        report.kind = "null";
+        report.version = "1";
+        report.mode = "4 levels";
+        return report;
+    }
 
     smmu::units::Drained drain(smmu::units::RefusalSink& sink) noexcept override {
         smmu::units::Drained drained;
