@@ -206,7 +206,9 @@ private:
         Node* node = root_;
         for (std::size_t level = 0; level < height_; ++level) {
             Inner& inner = static_cast<Inner&>(*node);
-            const std::size_t above = slot_above(inner, address), slot = above > 0 ? above - 1 : 0;
+            // The first key says nothing: what lies below the second is in the first child.
+            const auto second = inner.first.begin() + 1, end = inner.first.begin() + std::ptrdiff_t(inner.count);
+            const auto slot = std::size_t(std::upper_bound(second, end, address) - second);
             if (path != nullptr) (*path)[level] = {&inner, slot};
             node = inner.child[slot];
         }

@@ -103,7 +103,7 @@ Result<std::shared_ptr<Work>> add_device(State& state, Client& client, Object& o
         if (rounds_anew || object.units.size() != units_before)
             SMMU_CHECK(check_grants(state, client, object, object.grants, {all_addresses}));
         if (rounds_anew || preparation.makes_spaces())
-            SMMU_CHECK(prepare_all(preparation, object, units_before == 0 ? granule_log2 : granule_before));
+            SMMU_CHECK(prepare_all(preparation, object, granule_before));
     }
 
     shape.keep_the_change();

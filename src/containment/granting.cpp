@@ -61,10 +61,12 @@ void remember_removals(const State& state, Object& object, const Runs& before, c
     for (const IovaRange& gone : vanished(before, after)) object.history.add(gone, now);
 }
 
-// `held`: how many grants the object has after the change.
-Result<void> charge(const State& state, const User& user, const Object& object, std::uint64_t held) {
+// `held`: how many grants the object has after the change. Removals may split grants beyond what a user may ask for, but not
+// without end: a larger removal is always possible.
+Result<void> charge(const State& state, const User& user, const Object& object, std::uint64_t held, bool removal) {
     const std::uint64_t others = user.grants - object.grants_charged;
-    if (held > object.grants_charged && others + held > state.policy.grants_per_user)
+    const std::uint64_t most = removal ? 2 * state.policy.grants_per_user : state.policy.grants_per_user;
+    if (held > object.grants_charged && others + held > most)
         return fail(EDQUOT, fmt::format("this user may hold {} separate grants; remove some first",
                                         state.policy.grants_per_user));
     return {};
@@ -97,16 +99,16 @@ Result<std::shared_ptr<Work>> change(State& state, Client& client, Object& objec
     SMMU_TRY(const Runs opened_before, rounded_out(after, windows, object.granule_log2));
     write_down(after, request, memory);
     const std::uint64_t held = untouched + after.size();
-    if (!removal) {
-        SMMU_CHECK(charge(state, *client.user, object, held));
-        SMMU_CHECK(check_grants(state, client, object, after, windows));
-    }
+    SMMU_CHECK(charge(state, *client.user, object, held, removal));
+    if (!removal) SMMU_CHECK(check_grants(state, client, object, after, windows));
     SMMU_TRY(const Runs opened_after, rounded_out(after, windows, object.granule_log2));
     Preparation preparation(state, object);
     SMMU_CHECK(preparation.prepare(windows, opened_before, opened_after,
                                    removal ? Preparation::On::shortage_closes : Preparation::On::shortage_fails));
 
     auto unused = recount(object.memories, windows, object.grants, after);
+    // Memory that came with the request and of which nothing was granted.
+    if (auto nothing_granted = object.memories.take_unused(memory)) unused.push_back(std::move(nothing_granted));
     write_down(object.grants, request, memory);
     SMMU_ASSERT(object.grants.size() == held);
     client.user->grants += held - object.grants_charged;

@@ -71,8 +71,11 @@ Result<void> Preparation::prepare_space(const Space& space, const Windows& windo
 }
 
 Result<void> Preparation::prepare(const Windows& windows, const Runs& before, const Runs& after, On shortage) {
-    for (const Space* space : state_.spaces.of(object_.id))
+    for (const Space* space : state_.spaces.of(object_.id)) {
+        const bool is_new = std::ranges::find(made_, space->key) != made_.end();
+        if (&before == &after && space->starved.empty() && !is_new) continue;  // nothing differs
         SMMU_CHECK(prepare_space(*space, windows, before, after, shortage));
+    }
     return {};
 }
 

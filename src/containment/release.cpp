@@ -24,6 +24,15 @@ std::vector<GroupId> groups_of(const State& state, std::span<const ObjectId> obj
     return result;
 }
 
+// Objects besides these on whose tables some of the groups are still: somebody was taking them over.
+std::vector<ObjectId> others_attached(const State& state, std::span<const GroupId> groups, std::span<const ObjectId> objects) {
+    std::vector<ObjectId> others;
+    for (const GroupId group : groups)
+        if (const auto attached = state.groups.of(group).attached; attached && std::ranges::find(objects, *attached) == objects.end())
+            others.push_back(*attached);
+    return others;
+}
+
 void drop_grants(State& state, Object& object) {
     if (object.unconfirmed) std::ranges::move(object.memories.all(), std::back_inserter(state.unconfirmed_memory));
     User& user = *state.clients.find(object.client)->user;
@@ -49,7 +58,12 @@ Result<void> release_objects(State& state, std::span<const ObjectId> objects,
     } else {
         drain_fully(state);
     }
+    const std::vector<ObjectId> left = others_attached(state, groups, objects);
     for (const GroupId group : groups) keep(switching.fall_back(group));
+    for (const ObjectId id : left) {
+        (void)finish(*state.find(id));  // what it prepared is for tables that may end here
+        keep(switching.retire_unused(*state.find(id)));
+    }
     if (ending == Ending::by_death)
         for (const GroupId group : groups) switching.begin_reset(group);
 

@@ -92,9 +92,11 @@ void Work::close_groups() noexcept {
         if (auto closed = switching.fall_back(id); !closed && result_) result_ = std::move(closed);
     }
     for (const GroupId id : handed_over) switching.begin_reset(id);
-    for (const ObjectId id : left)
+    for (const ObjectId id : left) {
+        if (id != object_) (void)finish(*state_->find(id));  // what it prepared is for tables that may end here
         if (auto retired = switching.retire_unused(*state_->find(id)); !retired && result_)
             result_ = std::move(retired);
+    }
 }
 
 void Work::open_groups() noexcept {

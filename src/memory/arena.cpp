@@ -232,7 +232,7 @@ Result<void> Arena::take_unwritten(Account& account, std::uint64_t count, unsign
 // Empties a Frame and its account's count of it; what becomes of the memory is the caller's.
 FrameRun Arena::let_go(Frame& frame) noexcept {
     const auto run = state_->run_of(frame.address(), frame.count());
-    SMMU_ASSERT(run && state_->kept.none(*run) && state_->free.contains_none(*run));
+    SMMU_ASSERT(run && state_->kept.none(*run) && state_->earlier.none(*run) && state_->free.contains_none(*run));
     frame.account_->relieve(run->count);
     frame.words_ = nullptr;
     return *run;

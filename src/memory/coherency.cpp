@@ -30,12 +30,16 @@ void clean_by_clflush(const volatile void* line) { _mm_clflush(plain(line)); }
 struct Cache {
     CleanLine clean_line = clean_by_clflush;
     std::size_t line = 64;
+    // A streamed store takes its line out of the caches. Older processors may change it there instead (Intel SDM volume 1,
+    // 10.4.6.2); those with clflushopt do not.
+    bool streams = false;
 
     Cache() {
         unsigned a = 0, b = 0, c = 0, d = 0;
         if (__get_cpuid(1, &a, &b, &c, &d) != 0 && (b >> 8 & 0xFF) != 0) line = (b >> 8 & 0xFF) * 8;
         if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return;
         constexpr unsigned clflushopt = 1u << 23, clwb = 1u << 24;
+        streams = (b & clflushopt) != 0;
         if ((b & clwb) != 0)
             clean_line = clean_by_clwb;
         else if ((b & clflushopt) != 0)
@@ -45,7 +49,6 @@ struct Cache {
 
 void order_cleaned() { _mm_sfence(); }
 
-constexpr bool streams = true;
 void stream_lines(std::uint64_t* words, std::size_t count, std::uint64_t first, std::uint64_t step) {
     auto* pair = reinterpret_cast<__m128i*>(words);
     __m128i next = _mm_set_epi64x(static_cast<long long>(first + step), static_cast<long long>(first));
@@ -64,6 +67,7 @@ void order_dropped() { _mm_mfence(); }
 
 struct Cache {
     std::size_t line;
+    static constexpr bool streams = false;
 
     Cache() {
         std::uint64_t type = 0;
@@ -85,6 +89,7 @@ void order_dropped() { order_cleaned(); }
 // No instruction that every CPU of this architecture has: units there must snoop.
 struct Cache {
     std::size_t line = 64;
+    static constexpr bool streams = false;
     static void clean_line(const volatile void*) { SMMU_ASSERT(!"this CPU cannot clean a cache line"); }
 };
 
@@ -96,7 +101,6 @@ void order_dropped() {}
 #endif
 
 #if !defined(__x86_64__)
-constexpr bool streams = false;
 void stream_lines(std::uint64_t*, std::size_t, std::uint64_t, std::uint64_t) {
     SMMU_ASSERT(!"no stores past the caches on this CPU");
 }
@@ -123,7 +127,7 @@ void clean_lines(const volatile void* start, std::size_t bytes) noexcept {
     each_line(start, bytes, [](const volatile void* line) { cache().clean_line(line); });
 }
 
-bool can_stream() noexcept { return streams; }
+bool can_stream() noexcept { return cache().streams; }
 
 void stream(std::uint64_t* words, std::size_t count, std::uint64_t first, std::uint64_t step) noexcept {
     stream_lines(words, count, first, step);

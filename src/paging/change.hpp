@@ -43,6 +43,7 @@ public:
         std::vector<IovaRange> disturbed;  // granted before and after, refused while this is carried out
         std::vector<IovaRange> starved;    // should have stayed but could not be rebuilt for lack of frames: closed
         std::vector<memory::Frame> frames;  // runs; those to begin with last
+        bool takes_reserve = false;         // its leaves are the first that can be cut: see PageTable
         std::size_t next_addition = 0;      // cursor of the adding stage
         std::uint64_t added_bytes = 0;      // of additions[next_addition]
     };

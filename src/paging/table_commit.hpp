@@ -76,11 +76,13 @@ void PageTable<F>::State::retire_subtree(PhysAddr address, unsigned level, memor
     }
 }
 
-// How many links from `index` on lead to tables that lie one behind the other: at most `most`, the links left.
+// How many links from `index` on lead to tables that lie one behind the other: at most `most`, the links left. All of them
+// where a region was mapped at once.
 template <Format F>
 std::uint64_t PageTable<F>::State::tables_in_row(const Table& table, std::uint64_t index, std::uint64_t most) const {
     const Entry first = load(table, index);
-    if (memory::rows::is_sequence(table.entries + index, most, first, link_step)) return most;
+    const bool all_left = most == slots(table.level) - index;
+    if (index == 0 && all_left && memory::rows::is_sequence(table.entries, most, first, link_step)) return most;
     std::uint64_t count = 1;
     while (count < most && load(table, index + count) == static_cast<Entry>(first + count * link_step)) ++count;
     return count;

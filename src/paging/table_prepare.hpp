@@ -112,6 +112,7 @@ template <Format F>
 bool PageTable<F>::State::find_place(const Change& change) {
     const Map* const map = std::get_if<Map>(&change);
     const IovaRange range = map != nullptr ? map->range : std::get_if<Unmap>(&change)->range;
+    SMMU_ASSERT(range.first <= range.last);
     if (!near(range.first)) (void)find(range.first);
     if (!near(range.first) || !near(range.last) || !leaf_allowed(0)) return false;
     const Table table = table_used_last();
@@ -255,9 +256,12 @@ private:
         TableCount count = new_count();
         std::uint64_t needed = 0;
         for (const Map& map : plan_.additions) needed += tables_for(count, map);
-        for (const Map& map : request_.maps)
-            if (state_.makes_cuttable(map)) SMMU_CHECK(state_.hold_reserve());
-        return state_.take_frames(needed, plan_.frames);
+        const bool cuttable = std::ranges::any_of(request_.maps, [&](const Map& map) { return state_.makes_cuttable(map); });
+        plan_.takes_reserve = cuttable && !state_.reserve_held;
+        if (plan_.takes_reserve) SMMU_CHECK(state_.hold_reserve());
+        Result<void> taken = state_.take_frames(needed, plan_.frames);
+        if (!taken && plan_.takes_reserve) state_.release_reserve();
+        return taken;
     }
 
     // A request that only unmaps is never refused: the reserve helps out, and what even that cannot rebuild closes.
@@ -328,7 +332,11 @@ template <Format F>
 void PageTable<F>::abandon(Plan&& plan) noexcept {
     SMMU_ASSERT(state_->planned);
     state_->planned = false;
-    if (plan.parts() != nullptr) state_->settle(plan.parts()->frames);
+    Plan::Parts* const parts = plan.parts();
+    if (parts == nullptr) return;
+    const bool nothing_added = parts->next_addition == 0 && parts->added_bytes == 0;
+    if (parts->takes_reserve && nothing_added) state_->release_reserve();
+    state_->settle(parts->frames);
 }
 
 }  // namespace smmu::paging

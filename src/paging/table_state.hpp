@@ -51,7 +51,7 @@ struct PageTable<F>::State {
     static bool sound(const Geometry& g) {
         if (g.levels == 0 || g.levels > most_levels || g.leaf_sizes == 0 || g.input_bits > 63) return false;
         const unsigned top = g.levels - 1;
-        if (g.input_bits <= F::span_log2(0)) return false;
+        if (g.input_bits <= F::span_log2(0) || F::span_log2(top) > 63) return false;
         if (g.input_bits > F::span_log2(top) + F::index_bits(top) + most_root_order) return false;
         std::uint64_t possible = 0;
         for (unsigned level = 0; level < g.levels; ++level) possible |= std::uint64_t{1} << F::span_log2(level);
