@@ -97,6 +97,38 @@ TEST_F(Bookkeeping, AnObjectThatItsDevicesAreLeavingKeepsItsGranule) {
     EXPECT_EQ(service->objects()[0].exposed_by_rounding, page - 16) << "without devices it starts anew";
 }
 
+// A client that takes a device over and ends its object before that is done leaves nothing of the other object's open.
+TEST_F(Bookkeeping, ATakeOverThatEndsHalfWayLeavesNoTables) {
+    EXPECT_EQ(add(a, o, alone), 0);
+    EXPECT_EQ(add(a, o, coarse), 0);
+    EXPECT_EQ(grant(a, o, 0x100000, page), 0);
+    EXPECT_TRUE(at(0x10f000)) << "rounded out for the coarse unit";
+    EXPECT_EQ(remove(a, coarse), 0);
+    const ObjectId next = object(a);
+    auto moving = service->add_device(a, next, alone);
+    ASSERT_TRUE(moving);
+    EXPECT_EQ(destroy(a, next), 0);
+    EXPECT_EQ(add(a, o, alone), 0);
+    EXPECT_TRUE(at(0x100000));
+    EXPECT_FALSE(at(0x10f000));
+    EXPECT_EQ(grant(a, o, 0x100000, page, Access::none), 0);
+    EXPECT_FALSE(at(0x100000));
+    EXPECT_FALSE(at(0x101000));
+}
+
+TEST_F(Bookkeeping, RemovalsSplitGrantsWithinABound) {
+    Policy policy;
+    policy.grants_per_user = 4;
+    build(small_machine(), policy);
+    const ClientId c = client(77);
+    const ObjectId holes = object(c);
+    EXPECT_EQ(grant(c, holes, 0x100000, 64 * page), 0);
+    for (std::uint64_t hole = 1; hole <= 7; ++hole)
+        EXPECT_EQ(grant(c, holes, 0x100000 + hole * 2 * page, page, Access::none), 0);
+    EXPECT_EQ(grant(c, holes, 0x100000 + 30 * page, page, Access::none), EDQUOT);
+    EXPECT_EQ(grant(c, holes, 0x100000, 64 * page, Access::none), 0) << "all of it can always go";
+}
+
 TEST_F(Bookkeeping, WhatIsStarvedIsNotTakenForOpen) {
     EXPECT_EQ(add(a, o, alone), 0);
     EXPECT_EQ(grant(a, o, 0x10000, 16, Access::read), 0);

@@ -216,6 +216,45 @@ TEST_F(PagedSpaceTest, CuttingALeafIsBreakFlushMake) {
     EXPECT_EQ(target(m2 + 2 * k4), 9 * m2 + 2 * k4);
 }
 
+TEST_F(PagedSpaceTest, WhatIsRefusedOrAbandonedCostsNothing) {
+    constexpr std::uint64_t t1 = std::uint64_t{1} << 40;
+    const auto large = [](std::uint64_t at) { return Map{range(at, m2), PhysAddr{0}, read_write}; };
+    ASSERT_EQ(request({Map{range(0, k4), PhysAddr{0}, read_write}}), 0);
+    const std::uint64_t held = account.held;
+    account.limit = held + 8;  // the reserve for cut leaves, and two tables
+    EXPECT_EQ(code_of({large(t1), large(2 * t1)}), EDQUOT);
+    EXPECT_EQ(account.held, held);
+    EXPECT_EQ(code_of({large(t1)}), 0);
+    EXPECT_EQ(account.held, held) << "abandoned";
+    ASSERT_EQ(request({large(t1)}), 0);
+    EXPECT_EQ(account.held, held + 8);
+    ASSERT_EQ(request({Unmap{range(t1, m2)}}), 0);
+    EXPECT_EQ(account.held, held + 6) << "the reserve stays while anything is mapped";
+    ASSERT_EQ(request({Unmap{range(0, k4)}}), 0);
+    EXPECT_EQ(account.held, 1u) << "the root";
+}
+
+TEST_F(PagedSpaceTest, ListsOfPages) {
+    std::vector<PhysAddr> pages;
+    for (std::uint64_t i = 0; i < 600; ++i) pages.push_back({(i * 7919 % 1000) * k4});
+    pages[3] = pages[2];  // a page may be there twice
+    const IovaRange listed = range(m2 - 5 * k4, 600 * k4);
+    ASSERT_EQ(request({Map{listed, {}, Access::read, pages.data()}}), 0);
+    for (std::uint64_t i = 0; i < pages.size(); ++i)
+        ASSERT_EQ(target(listed.first.value + i * k4 + 5), pages[i].value + 5) << i;
+    EXPECT_EQ(space->table().translate(listed.first)->access, Access::read);
+    EXPECT_EQ(leaves().size(), 600u) << "never larger ones";
+    ASSERT_EQ(request({Unmap{range(m2, k4)}}), 0);
+    ASSERT_EQ(request({Map{range(m2, k4), {}, read_write, &pages[9]}}), 0) << "in a table that is there";
+    EXPECT_EQ(target(m2), pages[9].value);
+    EXPECT_EQ(code_of({Map{listed, {}, Access::read, pages.data()}}), EINVAL) << "mapped already";
+    const IovaRange elsewhere = range(g1, 600 * k4);
+    for (const std::uint64_t wrong : {std::uint64_t{8}, std::uint64_t{1} << 52}) {
+        pages[599].value = wrong;
+        EXPECT_EQ(code_of({Map{elsewhere, {}, Access::read, pages.data()}}), wrong == 8 ? EINVAL : ERANGE);
+    }
+}
+
 TEST_F(PagedSpaceTest, RemovalsNeverLackMemory) {
     ASSERT_EQ(request({Map{range(0, 2 * g1), PhysAddr{0}, read_write}}), 0);
     account.limit = account.held;
