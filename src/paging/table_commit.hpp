@@ -34,8 +34,8 @@ template <Format F>
 void PageTable<F>::State::remove_leaves(const Table& table, IovaRange range, memory::Gather& gathered) {
     const std::uint64_t first = index_in(table, std::max(range.first, table.base));
     const std::uint64_t count = index_in(table, std::min(range.last, last_of(table))) - first + 1;
-    if (live_in(table, first, count) == count) {
-        clear_leaves({table, first, count});
+    if (live_in(table.entries + first, count) == count) {
+        clear_leaves(place(table, first, count));
         gathered.cover({slot_range(table, first).first, slot_range(table, first + count - 1).last});
         return;
     }
@@ -151,7 +151,7 @@ private:
         do {
             const auto [index, count] = leaves(table);
             if (count > 0) {
-                state_.store_leaves(state_.row_of_leaves({table, index, count}, map_, next_));
+                state_.store_leaves(state_.row_of_leaves(state_.place(table, index, count), map_, next_));
                 advance(count << F::span_log2(table.level));
                 spend();
                 continue;
@@ -182,7 +182,7 @@ private:
         do {
             const auto [index, count] = leaves(table);
             if (count > 0) {
-                fill(state_.row_of_leaves({table, index, count}, map_, next_));
+                fill(state_.row_of_leaves({table.entries + index, count, level, nullptr}, map_, next_));
                 end = index + count;
                 advance(count << F::span_log2(level));
             } else {
@@ -200,11 +200,10 @@ private:
     }
 
     void fill(const typename State::Row& row) const {
-        const unsigned level = row.table.level;
         if (row.pages != nullptr)
             State::write_list(row);
         else
-            memory::rows::fill(row.entries(), row.count, row.first(), State::leaf_step(level), way_);
+            memory::rows::fill(row.entries, row.count, row.first(), State::leaf_step(row.level), way_);
     }
     void fill_empty(const Table& table, std::uint64_t begin, std::uint64_t end) const {
         memory::rows::fill(table.entries + begin, end - begin, Entry{0}, Entry{0}, way_);

@@ -51,7 +51,7 @@ template <Format F>
 bool PageTable<F>::State::anything_in(const Table& table, IovaRange range) const {
     if (table.level == 0) {
         const std::uint64_t first = index_in(table, std::max(range.first, table.base));
-        return live_in(table, first, index_in(table, std::min(range.last, last_of(table))) - first + 1) != 0;
+        return live_in(table.entries + first, index_in(table, std::min(range.last, last_of(table))) - first + 1) != 0;
     }
     return !each_in_use(table, range, [&](IovaRange slot, Entry entry, std::uint64_t index) {
         // No empty table stays linked: one that lies in the range as a whole has a leaf in it.
@@ -106,6 +106,15 @@ Result<void> PageTable<F>::State::check(const Map& map) const {
     return refused::beyond_output(map);
 }
 
+// The same of a mapping that lies in one leaf table, which is little to ask.
+template <Format F>
+bool PageTable<F>::State::fits_leaf_table(const Map& map) {
+    const std::uint64_t ends = map.range.first.value | (map.range.last.value + 1) | map.physical.value;
+    const PhysAddr last = align_down(map.physical + (map.range.last - map.range.first), F::span_log2(0));
+    return (ends & (span(0) - 1)) == 0 && last >= map.physical && F::expresses(map.access) &&
+           F::leaf_target(F::make_leaf(last, map.access, 0), 0) == last;
+}
+
 // Whether a request is nothing but leaves to be put where nothing is, or taken away, in one leaf table that is there and
 // stays. Most small requests are; everything else, and every error, is a Preparation's.
 template <Format F>
@@ -115,13 +124,12 @@ bool PageTable<F>::State::find_place(const Change& change) {
     SMMU_ASSERT(range.first <= range.last);
     if (!near(range.first)) (void)find(range.first);
     if (!near(range.first) || !near(range.last) || !leaf_allowed(0)) return false;
-    const Table table = table_used_last();
     const std::uint64_t index = index_in_leaf_table(range.first), count = index_in_leaf_table(range.last) - index + 1;
-    const std::uint64_t live = live_in(table, index, count);
-    planned_place = {table, index, count};
-    if (map != nullptr) return live == 0 && is_sound(*map);
+    planned_place = {last_used + index, count, 0, last_used_tally};
+    const std::uint64_t live = live_in(planned_place.entries, count);
+    if (map != nullptr) return live == 0 && (map->pages == nullptr ? fits_leaf_table(*map) : is_sound(*map));
     const bool whole_pages = ((range.first.value | (range.last.value + 1)) & (span(0) - 1)) == 0;
-    return whole_pages && live == count && arena.tally(table.entries).live > live;
+    return whole_pages && live == count && last_used_tally->live > live;
 }
 
 // One preparation: its steps share what they found.

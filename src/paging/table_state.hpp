@@ -125,6 +125,7 @@ struct PageTable<F>::State {
     }
 
     static Entry read(const Entry* place) { return std::atomic_ref<Entry>(*const_cast<Entry*>(place)).load(std::memory_order_relaxed); }
+    static void write(Entry& place, Entry entry) { std::atomic_ref<Entry>(place).store(entry, std::memory_order_relaxed); }
     Entry load(const Table& table, std::uint64_t index) const {
         SMMU_ASSERT(index < slots(table.level));
         return read(table.entries + index);
@@ -147,66 +148,65 @@ struct PageTable<F>::State {
 
     // Entries in a row of one table.
     struct Place {
-        Table table;
-        std::uint64_t index, count;
-
-        Entry* entries() const { return table.entries + index; }
+        Entry* entries;
+        std::uint64_t count;
+        unsigned level;
+        Tally* tally;  // of the table
     };
+    Place place(const Table& table, std::uint64_t index, std::uint64_t count) const {
+        return {table.entries + index, count, table.level, &arena.tally(table.entries)};
+    }
     // And what becomes of them: leaves of consecutive memory, or of listed pages.
     struct Row : Place {
         PhysAddr target;
         Access access;
         const PhysAddr* pages;  // where given, they count and not the target
 
-        Entry first() const { return F::make_leaf(target, access, this->table.level); }
+        Entry first() const { return F::make_leaf(target, access, this->level); }
     };
     Row row_of_leaves(const Place& place, const Map& map, Iova at) const {
         const std::uint64_t done = at - map.range.first;
         const PhysAddr* const pages = map.pages != nullptr ? map.pages + (done >> granule_log2()) : nullptr;
         return {place, map.physical + done, map.access, pages};
     }
-    static std::uint64_t live_in(const Table& table, std::uint64_t index, std::uint64_t count) {
-        if (count == 1) return F::is_empty(read(table.entries + index)) ? 0 : 1;
-        return memory::rows::count_live(table.entries + index, count);
+    static std::uint64_t live_in(const Entry* entries, std::uint64_t count) {
+        if (count == 1) return F::is_empty(read(entries)) ? 0 : 1;
+        return memory::rows::count_live(entries, count);
     }
 
     // Leaves of listed pages, each stored whole. Where an entry holds the address as it is, a row is a row of sums.
     static void write_list(const Row& row) {
-        const unsigned level = row.table.level;
-        if (leaf_step(level) == span(level)) {
+        if (leaf_step(row.level) == span(row.level)) {
             static_assert(sizeof(PhysAddr) == sizeof(std::uint64_t));
-            const Entry bare = F::make_leaf({0}, row.access, level);
-            memory::rows::store_from(row.entries(), &row.pages->value, row.count, bare);
+            const Entry bare = F::make_leaf({0}, row.access, row.level);
+            memory::rows::store_from(row.entries, &row.pages->value, row.count, bare);
             return;
         }
         for (std::uint64_t i = 0; i < row.count; ++i)
-            std::atomic_ref<Entry>(row.entries()[i])
-                .store(F::make_leaf(row.pages[i], row.access, level), std::memory_order_relaxed);
+            write(row.entries[i], F::make_leaf(row.pages[i], row.access, row.level));
     }
 
     // Every entry of the row was empty: prepare looked.
     void store_leaves(const Row& row) {
-        Tally& tally = arena.tally(row.table.entries);
-        tally.live += static_cast<std::uint32_t>(row.count);
-        SMMU_ASSERT(tally.live <= slots(row.table.level));
+        row.tally->live += static_cast<std::uint32_t>(row.count);
+        SMMU_ASSERT(row.tally->live <= slots(row.level));
         if (row.pages != nullptr)
             write_list(row);
         else if (row.count == 1)
-            std::atomic_ref<Entry>(*row.entries()).store(row.first(), std::memory_order_relaxed);
+            write(*row.entries, row.first());
         else
-            memory::rows::store(row.entries(), row.count, row.first(), leaf_step(row.table.level));
-        memory::write_back(geometry.coherency, row.entries(), row.count * sizeof(Entry));
+            memory::rows::store(row.entries, row.count, row.first(), leaf_step(row.level));
+        memory::write_back(geometry.coherency, row.entries, row.count * sizeof(Entry));
     }
     // Every entry of the row was a leaf, and is nothing.
-    void clear_leaves(const Place& place) {
-        Tally& tally = arena.tally(place.table.entries);
-        SMMU_ASSERT(tally.live >= place.count);
-        tally.live -= static_cast<std::uint32_t>(place.count);
-        if (place.count == 1)
-            std::atomic_ref<Entry>(*place.entries()).store(Entry{0}, std::memory_order_relaxed);
+    void clear_leaves(const Place& row) {
+        SMMU_ASSERT(row.tally->live >= row.count);
+        row.tally->live -= static_cast<std::uint32_t>(row.count);
+        if (row.count == 1)
+            write(*row.entries, Entry{0});
         else
-            memory::rows::store(place.entries(), place.count, Entry{0}, Entry{0});
-        memory::write_back(geometry.coherency, place.entries(), place.count * sizeof(Entry));
+            memory::rows::store(row.entries, row.count, Entry{0}, Entry{0});
+        memory::write_back(geometry.coherency, row.entries, row.count * sizeof(Entry));
     }
 
     // For tables below the root: whoever builds one writes every word.
@@ -283,10 +283,10 @@ struct PageTable<F>::State {
     bool near(Iova address) const { return address.value >> leaf_reach == last_used_for; }
     void note_use(Entry* leaf_table, Iova address) const {
         last_used = leaf_table;
+        last_used_tally = &arena.tally(leaf_table);
         last_used_for = address.value >> leaf_reach;
     }
     void forget_use() const { last_used_for = nowhere; }
-    Table table_used_last() const { return {last_used, 0, Iova{last_used_for << leaf_reach}}; }
 
     // Calls visit(slot range, entry, table, index) for every slot of `table` that holds something and lies in
     // `range`, in part at least, ascending; stops early when it says false.
@@ -308,6 +308,7 @@ struct PageTable<F>::State {
     std::uint64_t tables_in_row(const Table& table, std::uint64_t index, std::uint64_t most) const;
     PhysAddr united_pages(const Map& map) const;
     bool is_sound(const Map& map) const;
+    static bool fits_leaf_table(const Map& map);
     Result<void> check(const Map& map) const;
     bool find_place(const Change& change);
     Progress add(Plan::Parts& parts, Budget& budget);
@@ -326,8 +327,9 @@ struct PageTable<F>::State {
     bool planned = false;      // a plan is out
     Place planned_place;       // where it is carried out, if that is as it was asked
     static constexpr std::uint64_t nowhere = ~std::uint64_t{0};
-    mutable Entry* last_used = nullptr;  // a leaf table ...
-    mutable std::uint64_t last_used_for = nowhere;  // ... and the addresses it translates, by their upper bits
+    mutable Entry* last_used = nullptr;  // a leaf table, its tally, and the addresses it translates, by their upper bits
+    mutable Tally* last_used_tally = nullptr;
+    mutable std::uint64_t last_used_for = nowhere;
 };
 
 }  // namespace smmu::paging
