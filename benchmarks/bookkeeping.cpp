@@ -33,13 +33,15 @@ constexpr std::uint64_t page = 4096, gigabyte = std::uint64_t{1} << 30;
 // Tables that are always there, always free and never looked at.
 class NoTables final : public units::AddressSpace {
 public:
+    Result<bool> map_in_place(const paging::Map&) noexcept override { return true; }
+    Result<bool> unmap_in_place(IovaRange) noexcept override { return true; }
     Result<units::Plan> prepare(std::span<const units::Change>) override { return units::Plan{}; }
     Result<units::Progress> commit(units::Plan& plan, units::Budget&) noexcept override {
         plan.stage = units::Plan::Stage::done;
         return units::Progress::done;
     }
     void abandon(units::Plan&&) noexcept override {}
-    std::optional<PhysAddr> translate(Iova) const noexcept override { return std::nullopt; }
+    paging::Target translate(Iova) const noexcept override { return {}; }
     std::uint64_t table_frames() const noexcept override { return 0; }
 };
 

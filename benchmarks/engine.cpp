@@ -88,24 +88,33 @@ private:
     int rounds_;
 };
 
-// Requests of one size at one place, beside something that keeps its tables.
-void small_requests(Case& all, const char* name, std::uint64_t length, std::uint64_t neighbour, std::uint64_t memory, int calls) {
+// Requests of one size, a block of them because a clock is dearer than one. Where their tables are to be there already, a page
+// that is the last of its leaf table keeps each.
+struct Small {
+    const char* name;
+    std::uint64_t length, stride, count;
+    std::uint64_t memory;
+    std::uint64_t page, reach;  // of a leaf, and of its table; no page: tables come and go
+};
+
+void small_requests(Case& all, const Small& small) {
+    const auto& [name, length, stride, count, memory, page, reach] = small;
+    constexpr int blocks = 20;
     all.run([&](Runner& runner, auto note) {
-        if (neighbour != 0) runner.map(here + neighbour, memory + neighbour, length);
+        const std::uint64_t end = here + count * stride;
+        for (std::uint64_t at = here; page != 0 && at < end; at += reach) runner.map(at + reach - page, memory, page);
         double mapping = 0, unmapping = 0;
-        // A block of requests side by side: a clock is dearer than one.
-        const std::uint64_t block = std::max<std::uint64_t>(1, m2 / 2 / length);
-        for (int i = 0; i < calls; ++i) {
+        for (int i = 0; i < blocks; ++i) {
             mapping += nanoseconds([&] {
-                for (std::uint64_t at = 0; at < block; ++at) runner.map(here + at * length, memory + at * length, length);
+                for (std::uint64_t at = here; at < end; at += stride) runner.map(at, at - here + memory, length);
             });
             unmapping += nanoseconds([&] {
-                for (std::uint64_t at = 0; at < block; ++at) runner.unmap(here + at * length, length);
+                for (std::uint64_t at = here; at < end; at += stride) runner.unmap(at, length);
             });
         }
-        if (neighbour != 0) runner.unmap(here + neighbour, length);
-        note(fmt::format("{}: map", name), mapping / calls / double(block));
-        note(fmt::format("{}: unmap", name), unmapping / calls / double(block));
+        for (std::uint64_t at = here; page != 0 && at < end; at += reach) runner.unmap(at + reach - page, page);
+        note(fmt::format("{}: map", name), mapping / blocks / double(count));
+        note(fmt::format("{}: unmap", name), unmapping / blocks / double(count));
     });
 }
 
@@ -127,6 +136,15 @@ void whole_region(Case& all, const char* name, std::uint64_t memory) {
     all.run([&](Runner& runner, auto note) {
         note(fmt::format("{}: map", name), nanoseconds([&] { runner.map(here, memory, region); }));
         note(fmt::format("{}: unmap", name), nanoseconds([&] { runner.unmap(here, region); }));
+    });
+}
+
+// Into table memory that this process has not touched yet.
+void cold_region(Case& all) {
+    all.run([&](Runner& runner, auto note) {
+        Runner cold(runner.engine);
+        note("64 GiB in pages of 4 KiB, cold: map", nanoseconds([&] { cold.map(here, odd_memory_at, region); }));
+        cold.unmap(here, region);
     });
 }
 
@@ -178,15 +196,15 @@ void translations(Case& all) {
 void print_memory(std::vector<std::unique_ptr<Runner>>& runners) {
     for (auto& runner : runners) {
         const std::uint64_t root = runner->engine.table_bytes(runner->table);
-        runner->map(here, odd_memory_at, 16 * g1);
+        runner->map(here, odd_memory_at, region);
         const std::uint64_t small = runner->engine.table_bytes(runner->table);
-        for (std::uint64_t page = 0; page < 16 * g1; page += k4) runner->unmap(here + page, k4);
+        for (std::uint64_t page = 0; page < region; page += k4) runner->unmap(here + page, k4);
         const std::uint64_t left = runner->engine.table_bytes(runner->table);
-        runner->map(here, memory_at - 16 * g1 + m2, 16 * g1);
+        runner->map(here, memory_at + m2, region);
         const std::uint64_t large = runner->engine.table_bytes(runner->table);
-        runner->unmap(here, 16 * g1);
+        runner->unmap(here, region);
         fmt::print("  {:28} bytes of tables per GiB: {:.0f} in 4 KiB, {:.0f} in 2 MiB pages; root {}, after unmapping page by page {}\n",
-                   runner->engine.name, double(small - root) / 16, double(large - root) / 16, root, left);
+                   runner->engine.name, double(small - root) / 64, double(large - root) / 64, root, left);
     }
 }
 
@@ -221,16 +239,18 @@ void run_format(const std::vector<const ptb_engine*>& engines, int rounds) {
     std::vector<std::unique_ptr<Runner>> runners;
     for (const ptb_engine* engine : engines) runners.push_back(std::make_unique<Runner>(*engine));
     Case all(runners, rounds);
-    small_requests(all, "a page, tables present", k4, m2 - k4, odd_memory_at, 20);
+    small_requests(all, {"a page, tables present", k4, k4, 256, odd_memory_at, k4, m2});
     lone_page(all);
-    small_requests(all, "256 pages of 4 KiB, tables present", 256 * k4, m2 - 256 * k4, odd_memory_at, 200);
-    small_requests(all, "256 pages of 4 KiB, tables come and go", 256 * k4, 0, odd_memory_at, 200);
-    small_requests(all, "a page of 2 MiB, tables present", m2, g1 - m2, memory_at, 200);
+    small_requests(all, {"256 pages of 4 KiB, tables present", 256 * k4, m2, 64, odd_memory_at, k4, m2});
+    small_requests(all, {"256 pages of 4 KiB, tables come and go", 256 * k4, m2, 64, odd_memory_at, 0, m2});
+    small_requests(all, {"a page of 2 MiB, tables present", m2, m2, 64, memory_at, m2, g1});
+    small_requests(all, {"a page of 1 GiB, tables present", g1, g1, 64, memory_at, g1, 512 * g1});
     Floor floor;
     std::vector<double> floors;
     all.run([&](Runner&, auto) { floors.push_back(floor.fill(region / k4)); });
     whole_region(all, "64 GiB in pages of 4 KiB", odd_memory_at);
     whole_region(all, "64 GiB in pages of 2 MiB", memory_at + m2);
+    cold_region(all);
     scattered(all);
     translations(all);
     fmt::print("{:44}", runners.front()->engine.fmt);

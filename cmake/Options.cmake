@@ -11,6 +11,10 @@ endif()
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   target_compile_options(smmu_options INTERFACE -mcx16)  # 16-byte entries are replaced by one store
 endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # Two words just stored must not be loaded as one vector: the processor cannot forward that, and every request waits for it.
+  target_compile_options(smmu_options INTERFACE -fno-tree-slp-vectorize)
+endif()
 if(SMMU_SANITIZE)
   target_compile_options(smmu_options INTERFACE -fsanitize=${SMMU_SANITIZE} -fno-omit-frame-pointer
                          -fno-sanitize-recover=all)

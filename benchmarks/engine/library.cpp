@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // libsmmu-engine-bench.so: the page-table engine behind the function table of bench_engine.h, one entry per format, for
 // walkers that snoop the processor's caches and for those that do not. Requests go the way the service's do, through
-// AddressSpace: prepare, commit, flush and reclaim. Only the caches of a unit are missing: they confirm at once.
+// AddressSpace: in place where that can be, else prepare, commit, flush and reclaim. Only the caches of a unit are missing: they confirm at once.
 #include <sys/mman.h>
 
 #include <cstdio>
@@ -77,6 +77,17 @@ public:
         if (!space_.release()) give_up("a space was not released");
     }
 
+    int map(const paging::Map& map) {
+        const auto done = space_.map_in_place(map);
+        if (!done) return done.error().code;
+        return *done ? 0 : request(map);
+    }
+    std::uint64_t unmap(IovaRange range) {
+        forgotten_ = 0;
+        const auto done = space_.unmap_in_place(range);
+        if (!done || (!*done && request(paging::Unmap{range}) != 0)) return 0;
+        return forgotten_;
+    }
     int request(const paging::Change& change) {
         auto plan = space_.prepare({&change, 1});
         if (!plan) return plan.error().code;
@@ -84,13 +95,8 @@ public:
         const auto progress = space_.commit(*plan, all);
         return progress && *progress == paging::Progress::done ? 0 : EIO;
     }
-    std::uint64_t unmap(IovaRange range) {
-        forgotten_ = 0;
-        return request(paging::Unmap{range}) == 0 ? forgotten_ : 0;
-    }
     std::uint64_t translate(Iova address) const {
-        const auto found = space_.translate(address);
-        return found ? found->value : 0;
+        return space_.translate(address).physical.value;
     }
     std::uint64_t table_bytes() const { return space_.table_frames() << memory::frame_log2; }
 
@@ -114,7 +120,7 @@ constexpr ptb_engine engine(const char* name, const char* format) {
         .map =
             [](void* e, std::uint64_t iova, std::uint64_t physical, std::uint64_t length) {
                 const paging::Map map{{{iova}, {iova + length - 1}}, {physical}, read_write};
-                return static_cast<Engine<F>*>(e)->request(map);
+                return static_cast<Engine<F>*>(e)->map(map);
             },
         .unmap = [](void* e, std::uint64_t iova, std::uint64_t length) -> std::uint64_t {
             return static_cast<Engine<F>*>(e)->unmap({{iova}, {iova + length - 1}});
@@ -127,7 +133,7 @@ constexpr ptb_engine engine(const char* name, const char* format) {
                 static_assert(sizeof(PhysAddr) == sizeof(std::uint64_t));
                 const IovaRange range{{iova}, {iova + (count << 12) - 1}};
                 const auto* const list = reinterpret_cast<const PhysAddr*>(pages);
-                return static_cast<Engine<F>*>(e)->request(paging::Map{range, {}, read_write, list});
+                return static_cast<Engine<F>*>(e)->map({range, {}, read_write, list});
             },
     };
 }

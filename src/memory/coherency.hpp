@@ -33,10 +33,10 @@ inline void fence_stores() noexcept {
 }
 
 // The two halves of publish, for many pieces with one fence after the last.
-inline void write_back(Coherency coherency, const volatile void* start, std::size_t bytes) noexcept {
+[[gnu::always_inline]] inline void write_back(Coherency coherency, const volatile void* start, std::size_t bytes) noexcept {
     if (coherency == Coherency::not_snooped) clean_lines(start, bytes);
 }
-inline void fence(Coherency coherency) noexcept {
+[[gnu::always_inline]] inline void fence(Coherency coherency) noexcept {
     if (coherency == Coherency::not_snooped) fence_cleaned();
     fence_stores();
 }

@@ -62,6 +62,14 @@ std::uint64_t Gather::retired() const {
     return count;
 }
 
+Result<void> Invalidator::forget(IovaRange pages) {
+    Gather gathered;
+    gathered.cover(pages);
+    Result<void> confirmed = invalidate(gathered);
+    gathered.range_count_ = 0;
+    return confirmed;
+}
+
 Result<Flushed> Invalidator::flush(Gather&& gathered, Arena& arena) {
     Result<void> confirmed = invalidate(gathered);
     gathered.range_count_ = 0;

@@ -85,6 +85,8 @@ public:
     // Returns when the hardware confirmed that nothing gathered is cached or in flight any more. On failure
     // (EIO) the retired frames go to the arena's quarantine.
     Result<Flushed> flush(Gather&& gathered, Arena& arena);
+    // The same of pages alone: no table was retired, and no frame waits for it.
+    Result<void> forget(IovaRange pages);
 
 private:
     virtual Result<void> invalidate(const Gather& gathered) = 0;

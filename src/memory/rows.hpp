@@ -22,8 +22,9 @@ void store(std::uint64_t* words, std::size_t count, std::uint64_t first, std::ui
 // words[i] = first + terms[i], each stored whole.
 void store_from(std::uint64_t* words, const std::uint64_t* terms, std::size_t count, std::uint64_t first) noexcept;
 
-// How many words are not zero.
-std::size_t count_live(const std::uint64_t* words, std::size_t count) noexcept;
+// Whether any word is not zero; whether none is zero.
+bool any_live(const std::uint64_t* words, std::size_t count) noexcept;
+bool all_live(const std::uint64_t* words, std::size_t count) noexcept;
 // Whether words[i] == first + i * step everywhere.
 bool is_sequence(const std::uint64_t* words, std::size_t count, std::uint64_t first, std::uint64_t step) noexcept;
 // All bits that are set in any of the words.
@@ -45,8 +46,12 @@ void store_from(Word* words, const std::uint64_t* terms, std::size_t count, Word
         std::atomic_ref<Word>(words[i]).store(static_cast<Word>(first + terms[i]), std::memory_order_relaxed);
 }
 template <class Word>
-std::size_t count_live(const Word* words, std::size_t count) noexcept {
-    return static_cast<std::size_t>(std::count_if(words, words + count, [](Word word) { return word != 0; }));
+bool any_live(const Word* words, std::size_t count) noexcept {
+    return std::any_of(words, words + count, [](Word word) { return word != 0; });
+}
+template <class Word>
+bool all_live(const Word* words, std::size_t count) noexcept {
+    return std::all_of(words, words + count, [](Word word) { return word != 0; });
 }
 template <class Word>
 bool is_sequence(const Word* words, std::size_t count, Word first, Word step) noexcept {

@@ -2,8 +2,6 @@
 // Change: what is asked of an address space. Ranges are whole granules of the space.
 #pragma once
 
-#include <memory>
-#include <optional>
 #include <span>
 #include <variant>
 #include <vector>
@@ -36,40 +34,30 @@ using Change = std::variant<Unmap, Map>;
 // Its removals (all of them, and their flush) come before its first addition.
 class Plan {
 public:
-    // What a request comes to that is not carried out just as it was asked.
     struct Parts {
         std::vector<Unmap> removals;    // ascending, disjoint; whole leaves: a leaf cut in part is removed whole ...
         std::vector<Map> additions;     // ... and what must stay of it is among these, with what was asked
         std::vector<IovaRange> disturbed;  // granted before and after, refused while this is carried out
         std::vector<IovaRange> starved;    // should have stayed but could not be rebuilt for lack of frames: closed
         std::vector<memory::Frame> frames;  // runs; those to begin with last
-        bool takes_reserve = false;         // its leaves are the first that can be cut: see PageTable
+        bool first_cuttable = false;        // its leaves are the first that can be cut: see PageTable
         std::size_t next_addition = 0;      // cursor of the adding stage
         std::uint64_t added_bytes = 0;      // of additions[next_addition]
     };
 
     Plan() = default;  // nothing to do
-    explicit Plan(const Change& as_asked) : as_asked_(as_asked) {}
-    explicit Plan(Parts parts) : parts_(std::make_unique<Parts>(std::move(parts))) {}
+    explicit Plan(Parts parts) : parts_(std::move(parts)) {}
 
-    std::span<const Unmap> removals() const { return of<Unmap>(&Parts::removals); }
-    std::span<const Map> additions() const { return of<Map>(&Parts::additions); }
-    std::span<const IovaRange> disturbed() const { return parts_ ? parts_->disturbed : std::span<const IovaRange>(); }
-    std::span<const IovaRange> starved() const { return parts_ ? parts_->starved : std::span<const IovaRange>(); }
-    Parts* parts() { return parts_.get(); }  // nullptr: as it was asked
+    std::span<const Unmap> removals() const { return parts_.removals; }
+    std::span<const Map> additions() const { return parts_.additions; }
+    std::span<const IovaRange> disturbed() const { return parts_.disturbed; }
+    std::span<const IovaRange> starved() const { return parts_.starved; }
+    Parts& parts() { return parts_; }
 
     enum class Stage : std::uint8_t { removing, adding, done } stage = Stage::removing;
 
 private:
-    template <class Part>
-    std::span<const Part> of(std::vector<Part> Parts::* list) const {
-        if (parts_) return (*parts_).*list;
-        const Part* const only = as_asked_ ? std::get_if<Part>(&*as_asked_) : nullptr;
-        return {only, only != nullptr ? std::size_t{1} : 0};
-    }
-
-    std::optional<Change> as_asked_;
-    std::unique_ptr<Parts> parts_;
+    Parts parts_;
 };
 
 // How much one step may do before it lets others go on: tables filled or entries stored in bulk.

@@ -15,6 +15,7 @@
 #include "memory/gather.hpp"
 #include "paging/change.hpp"
 #include "paging/format.hpp"
+#include "paging/target.hpp"
 
 namespace smmu::paging {
 
@@ -36,6 +37,12 @@ public:
     PhysAddr root() const;
     const Geometry& geometry() const;
 
+    // The two changes that need neither frames nor steps: leaves put where nothing is, or taken away, in one table that is
+    // there and stays. False: nothing was done, because it takes more, or cannot be, or a plan is out: prepare it. Of leaves
+    // that were taken away the caller flushes `range`; no table was retired.
+    bool map_in_place(const Map& map) noexcept;
+    bool unmap_in_place(IovaRange range) noexcept;
+
     // Checks a request and takes all it can need. Until the plan is committed or abandoned the table takes no other
     // (EBUSY). ERANGE outside the widths, EINVAL misaligned / overlapping what
     // stays mapped / an access the format cannot say, ENOMEM, EDQUOT. Requests that only unmap never fail for lack of
@@ -50,6 +57,7 @@ public:
     Progress add(Plan& plan, Budget& budget) noexcept;
 
     std::optional<Translation> translate(Iova address) const noexcept;
+    Target target(Iova address) const noexcept;  // only where to
     // Every leaf, ascending.
     void visit(const std::function<void(IovaRange, const Translation&)>& leaf) const;
     std::uint64_t table_frames() const noexcept;  // frames held, root and reserve included

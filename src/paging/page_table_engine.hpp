@@ -4,5 +4,6 @@
 #pragma once
 
 #include "paging/table_commit.hpp"
+#include "paging/table_in_place.hpp"
 #include "paging/table_prepare.hpp"
 #include "paging/table_query.hpp"

@@ -34,7 +34,7 @@ template <Format F>
 void PageTable<F>::State::remove_leaves(const Table& table, IovaRange range, memory::Gather& gathered) {
     const std::uint64_t first = index_in(table, std::max(range.first, table.base));
     const std::uint64_t count = index_in(table, std::min(range.last, last_of(table))) - first + 1;
-    if (live_in(table.entries + first, count) == count) {
+    if (all_live(table.entries + first, count)) {
         clear_leaves(place(table, first, count));
         gathered.cover({slot_range(table, first).first, slot_range(table, first + count - 1).last});
         return;
@@ -232,15 +232,8 @@ template <Format F>
 void PageTable<F>::remove(Plan& plan, memory::Gather& gathered) noexcept {
     SMMU_ASSERT(state_->planned && plan.stage == Plan::Stage::removing);
     plan.stage = Plan::Stage::adding;
-    if (plan.parts() != nullptr) {
-        const auto root = state_->root_table();
-        for (const Unmap& removal : plan.removals()) state_->remove(root, removal.range, gathered);
-    } else {
-        for (const Unmap& removal : plan.removals()) {
-            state_->clear_leaves(state_->planned_place);
-            gathered.cover(removal.range);
-        }
-    }
+    const auto root = state_->root_table();
+    for (const Unmap& removal : plan.removals()) state_->remove(root, removal.range, gathered);
     memory::fence(state_->geometry.coherency);
 }
 
@@ -248,21 +241,10 @@ template <Format F>
 Progress PageTable<F>::add(Plan& plan, Budget& budget) noexcept {
     SMMU_ASSERT(state_->planned && plan.stage != Plan::Stage::done && (plan.stage == Plan::Stage::adding || plan.removals().empty()));
     plan.stage = Plan::Stage::adding;
-    const Progress progress = plan.parts() != nullptr ? state_->add(*plan.parts(), budget) : state_->add_as_asked(plan, budget);
+    const Progress progress = state_->add(plan.parts(), budget);
     memory::fence(state_->geometry.coherency);
     if (progress == Progress::done) plan.stage = Plan::Stage::done;
     return progress;
-}
-
-template <Format F>
-Progress PageTable<F>::State::add_as_asked(const Plan& plan, Budget& budget) {
-    for (const Map& map : plan.additions()) {
-        if (budget.tables == 0) return Progress::more;
-        --budget.tables;
-        store_leaves(row_of_leaves(planned_place, map, map.range.first));
-    }
-    planned = false;
-    return Progress::done;
 }
 
 template <Format F>

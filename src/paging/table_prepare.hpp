@@ -51,7 +51,7 @@ template <Format F>
 bool PageTable<F>::State::anything_in(const Table& table, IovaRange range) const {
     if (table.level == 0) {
         const std::uint64_t first = index_in(table, std::max(range.first, table.base));
-        return live_in(table.entries + first, index_in(table, std::min(range.last, last_of(table))) - first + 1) != 0;
+        return any_live(table.entries + first, index_in(table, std::min(range.last, last_of(table))) - first + 1);
     }
     return !each_in_use(table, range, [&](IovaRange slot, Entry entry, std::uint64_t index) {
         // No empty table stays linked: one that lies in the range as a whole has a leaf in it.
@@ -104,32 +104,6 @@ Result<void> PageTable<F>::State::check(const Map& map) const {
     if (!is_aligned(united_pages(map), granule)) return refused::physical_misaligned(map, granule);
     if (!F::expresses(map.access)) return refused::inexpressible(map);
     return refused::beyond_output(map);
-}
-
-// The same of a mapping that lies in one leaf table, which is little to ask.
-template <Format F>
-bool PageTable<F>::State::fits_leaf_table(const Map& map) {
-    const std::uint64_t ends = map.range.first.value | (map.range.last.value + 1) | map.physical.value;
-    const PhysAddr last = align_down(map.physical + (map.range.last - map.range.first), F::span_log2(0));
-    return (ends & (span(0) - 1)) == 0 && last >= map.physical && F::expresses(map.access) &&
-           F::leaf_target(F::make_leaf(last, map.access, 0), 0) == last;
-}
-
-// Whether a request is nothing but leaves to be put where nothing is, or taken away, in one leaf table that is there and
-// stays. Most small requests are; everything else, and every error, is a Preparation's.
-template <Format F>
-bool PageTable<F>::State::find_place(const Change& change) {
-    const Map* const map = std::get_if<Map>(&change);
-    const IovaRange range = map != nullptr ? map->range : std::get_if<Unmap>(&change)->range;
-    SMMU_ASSERT(range.first <= range.last);
-    if (!near(range.first)) (void)find(range.first);
-    if (!near(range.first) || !near(range.last) || !leaf_allowed(0)) return false;
-    const std::uint64_t index = index_in_leaf_table(range.first), count = index_in_leaf_table(range.last) - index + 1;
-    planned_place = {last_used + index, count, 0, last_used_tally};
-    const std::uint64_t live = live_in(planned_place.entries, count);
-    if (map != nullptr) return live == 0 && (map->pages == nullptr ? fits_leaf_table(*map) : is_sound(*map));
-    const bool whole_pages = ((range.first.value | (range.last.value + 1)) & (span(0) - 1)) == 0;
-    return whole_pages && live == count && last_used_tally->live > live;
 }
 
 // One preparation: its steps share what they found.
@@ -265,10 +239,11 @@ private:
         std::uint64_t needed = 0;
         for (const Map& map : plan_.additions) needed += tables_for(count, map);
         const bool cuttable = std::ranges::any_of(request_.maps, [&](const Map& map) { return state_.makes_cuttable(map); });
-        plan_.takes_reserve = cuttable && !state_.reserve_held;
-        if (plan_.takes_reserve) SMMU_CHECK(state_.hold_reserve());
-        Result<void> taken = state_.take_frames(needed, plan_.frames);
-        if (!taken && plan_.takes_reserve) state_.release_reserve();
+        plan_.first_cuttable = cuttable && !state_.cuttable;
+        Result<void> taken;
+        if (plan_.first_cuttable) taken = state_.hold_reserve();
+        if (taken) taken = state_.take_frames(needed, plan_.frames);
+        if (!taken && plan_.first_cuttable) state_.release_reserve();
         return taken;
     }
 
@@ -322,10 +297,6 @@ template <Format F>
 Result<Plan> PageTable<F>::prepare(std::span<const Change> changes) {
     State& state = *state_;
     if (state.planned) return refused::busy();
-    if (changes.size() == 1) {
-        state.planned = state.find_place(changes.front());
-        if (state.planned) return Result<Plan>(std::in_place, changes.front());
-    }
     state.refill_reserve();
     Preparation preparation(state);
     auto plan = preparation.run(changes);
@@ -339,12 +310,10 @@ Result<Plan> PageTable<F>::prepare(std::span<const Change> changes) {
 template <Format F>
 void PageTable<F>::abandon(Plan&& plan) noexcept {
     SMMU_ASSERT(state_->planned);
-    state_->planned = false;
-    Plan::Parts* const parts = plan.parts();
-    if (parts == nullptr) return;
-    const bool nothing_added = parts->next_addition == 0 && parts->added_bytes == 0;
-    if (parts->takes_reserve && nothing_added) state_->release_reserve();
-    state_->settle(parts->frames);
+    Plan::Parts& parts = plan.parts();
+    const bool nothing_added = parts.next_addition == 0 && parts.added_bytes == 0;
+    if (nothing_added && parts.first_cuttable) state_->release_reserve();
+    state_->settle(parts.frames);
 }
 
 }  // namespace smmu::paging

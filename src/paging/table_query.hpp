@@ -54,6 +54,20 @@ std::optional<Translation> PageTable<F>::translate(Iova address) const noexcept 
 }
 
 template <Format F>
+Target PageTable<F>::target(Iova address) const noexcept {
+    const auto reached = [address](auto entry, unsigned level) -> Target {
+        if (F::is_empty(entry)) return {};
+        const std::uint64_t bytes = State::span(level);
+        return {F::leaf_target(entry, level) + (address.value & (bytes - 1)), bytes};
+    };
+    const State& state = *state_;
+    if (state.near(address)) [[likely]]
+        return reached(State::read(state.last_used + State::index_in_leaf_table(address)), 0);
+    const auto [entry, level] = state.walk(address);
+    return reached(entry, level);
+}
+
+template <Format F>
 void PageTable<F>::visit(const std::function<void(IovaRange, const Translation&)>& leaf) const {
     using Table = typename State::Table;
     const State& state = *state_;

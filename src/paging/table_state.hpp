@@ -85,12 +85,15 @@ struct PageTable<F>::State {
     }
     // Bit n set: leaves at level n suit memory that lies so far from its device addresses. Listed pages are single.
     std::uint64_t leaf_levels(const Map& map) const {
-        if (map.pages != nullptr) return std::uint64_t{1} << lowest();
-        const std::uint64_t distance = map.range.first.value - map.physical.value;
         std::uint64_t levels = 0;
         for (unsigned level = 0; level < geometry.levels; ++level)
-            if (leaf_allowed(level) && (distance & (span(level) - 1)) == 0) levels |= std::uint64_t{1} << level;
+            if (leaves_suit(map, level)) levels |= std::uint64_t{1} << level;
         return levels;
+    }
+    bool leaves_suit(const Map& map, unsigned level) const {
+        if (!leaf_allowed(level)) return false;
+        if (map.pages != nullptr) return level == lowest();
+        return ((map.range.first.value - map.physical.value) & (span(level) - 1)) == 0;
     }
     std::uint64_t index_in(const Table& table, Iova address) const {
         return (address - table.base) >> F::span_log2(table.level);
@@ -101,8 +104,6 @@ struct PageTable<F>::State {
     }
     Iova last_of(const Table& table) const { return slot_range(table, slots(table.level) - 1).last; }
 
-    // Frames needed on one path from the root, twice: a removal cuts at most two leaves, one at each end.
-    std::size_t reserve_target() const { return 2 * std::size_t{top()}; }
     // Whether mapping this makes leaves that a later removal could cut: larger than the smallest.
     bool makes_cuttable(const Map& map) const {
         const std::uint64_t levels = leaf_levels(map);
@@ -126,6 +127,11 @@ struct PageTable<F>::State {
 
     static Entry read(const Entry* place) { return std::atomic_ref<Entry>(*const_cast<Entry*>(place)).load(std::memory_order_relaxed); }
     static void write(Entry& place, Entry entry) { std::atomic_ref<Entry>(place).store(entry, std::memory_order_relaxed); }
+    [[gnu::always_inline]] void write_and_fence(Entry& place, Entry entry) {
+        write(place, entry);
+        memory::write_back(geometry.coherency, &place, sizeof place);
+        memory::fence(geometry.coherency);
+    }
     Entry load(const Table& table, std::uint64_t index) const {
         SMMU_ASSERT(index < slots(table.level));
         return read(table.entries + index);
@@ -169,9 +175,16 @@ struct PageTable<F>::State {
         const PhysAddr* const pages = map.pages != nullptr ? map.pages + (done >> granule_log2()) : nullptr;
         return {place, map.physical + done, map.access, pages};
     }
-    static std::uint64_t live_in(const Entry* entries, std::uint64_t count) {
-        if (count == 1) return F::is_empty(read(entries)) ? 0 : 1;
-        return memory::rows::count_live(entries, count);
+    static bool any_live(const Entry* entries, std::uint64_t count) {
+        return count == 1 ? !F::is_empty(read(entries)) : memory::rows::any_live(entries, count);
+    }
+    static bool all_leaves(const Place& row) {
+        if (row.level == 0) return all_live(row.entries, row.count);
+        return std::all_of(row.entries, row.entries + row.count,
+                           [&](const Entry& entry) { return F::is_leaf(read(&entry), row.level); });
+    }
+    static bool all_live(const Entry* entries, std::uint64_t count) {
+        return count == 1 ? !F::is_empty(read(entries)) : memory::rows::all_live(entries, count);
     }
 
     // Leaves of listed pages, each stored whole. Where an entry holds the address as it is, a row is a row of sums.
@@ -186,7 +199,7 @@ struct PageTable<F>::State {
             write(row.entries[i], F::make_leaf(row.pages[i], row.access, row.level));
     }
 
-    // Every entry of the row was empty: prepare looked.
+    // Every entry of the row was empty: the caller looked.
     void store_leaves(const Row& row) {
         row.tally->live += static_cast<std::uint32_t>(row.count);
         SMMU_ASSERT(row.tally->live <= slots(row.level));
@@ -220,31 +233,30 @@ struct PageTable<F>::State {
         return table;
     }
 
-    // While there are leaves that can be cut, what rebuilds the rest of one is kept aside: a removal never lacks frames.
-    Result<void> hold_reserve() {
-        if (reserve_held) return {};
-        SMMU_CHECK(take_frames(reserve_target(), reserve));
-        reserve_held = true;
-        return {};
-    }
+    // While there are leaves that can be cut, what rebuilds the rest of one is kept aside: a removal never lacks frames. It
+    // cuts at most two, one at each end, and may take all other entries of the tables on the way there: then each is a path.
+    std::uint64_t reserve_target() const { return cuttable ? 2 * std::uint64_t{top()} : 0; }
     std::uint64_t reserved() const {
         std::uint64_t frames = 0;
         for (const memory::Frame& frame : reserve) frames += frame.count();
         return frames >> table_order;
     }
+    Result<void> hold_reserve() {
+        cuttable = true;
+        return take_frames(reserve_target(), reserve);
+    }
+    void release_reserve() {
+        cuttable = false;
+        for (memory::Frame& frame : reserve) arena.discard(std::move(frame));
+        reserve.clear();
+    }
     void refill_reserve() {
         const std::uint64_t held = reserved();
-        if (!reserve_held || held >= reserve_target()) return;
+        if (held >= reserve_target()) return;
         const std::uint64_t obtainable = arena.available(account, table_order);
         const auto taken = take_frames(std::min<std::uint64_t>(reserve_target() - held, obtainable), reserve);
         SMMU_ASSERT(taken.has_value());
     }
-    void release_reserve() {
-        reserve_held = false;
-        for (memory::Frame& frame : reserve) arena.discard(std::move(frame));
-        reserve.clear();
-    }
-
     // A request is over, or was refused: what it took and did not link goes back.
     void settle(std::vector<memory::Frame>& runs) {
         planned = false;
@@ -262,9 +274,12 @@ struct PageTable<F>::State {
         Entry entry;
         unsigned level;
     };
-    Found find(Iova address) const {
+    [[gnu::always_inline]] Found find(Iova address) const {
         if (near(address)) [[likely]]
             return {read(last_used + index_in_leaf_table(address)), 0};
+        return walk(address);
+    }
+    [[gnu::noinline]] Found walk(Iova address) const {
         if (address.value >> geometry.input_bits != 0) return {Entry{0}, top()};
         const Entry* entries = entries_at(root);
         std::uint64_t index = address.value >> F::span_log2(top());
@@ -308,11 +323,13 @@ struct PageTable<F>::State {
     std::uint64_t tables_in_row(const Table& table, std::uint64_t index, std::uint64_t most) const;
     PhysAddr united_pages(const Map& map) const;
     bool is_sound(const Map& map) const;
-    static bool fits_leaf_table(const Map& map);
     Result<void> check(const Map& map) const;
-    bool find_place(const Change& change);
+    bool is_page_nearby(IovaRange range) const;
+    template <class AreLeaves>
+    Place find_row(IovaRange range, AreLeaves are_leaves) const;
+    bool map_row_in_place(const Map& map);
+    bool unmap_row_in_place(IovaRange range);
     Progress add(Plan::Parts& parts, Budget& budget);
-    Progress add_as_asked(const Plan& plan, Budget& budget);
     bool anything_in(const Table& table, IovaRange range) const;
     template <class Visit>
     void mapped_in(const Table& table, IovaRange range, Visit& visit) const;
@@ -322,10 +339,9 @@ struct PageTable<F>::State {
     memory::Account& account;
     PhysAddr root{};
     std::vector<memory::Frame> reserve;
-    bool reserve_held = false;
+    bool cuttable = false;     // there are leaves that can be cut
     std::uint64_t tables = 0;  // frames of tables that are linked, the root's included
     bool planned = false;      // a plan is out
-    Place planned_place;       // where it is carried out, if that is as it was asked
     static constexpr std::uint64_t nowhere = ~std::uint64_t{0};
     mutable Entry* last_used = nullptr;  // a leaf table, its tally, and the addresses it translates, by their upper bits
     mutable Tally* last_used_tally = nullptr;

@@ -35,6 +35,17 @@ public:
     PagedSpace(paging::PageTable<F> table, memory::Arena& arena, std::unique_ptr<SpaceCaches> caches)
         : table_(std::move(table)), arena_(arena), caches_(std::move(caches)) {}
 
+    Result<bool> map_in_place(const paging::Map& map) noexcept override {
+        if (!table_.map_in_place(map)) return false;
+        if (auto visible = caches_->appeared({&map, 1}); !visible) return stopped(std::move(visible));
+        return true;
+    }
+    Result<bool> unmap_in_place(IovaRange range) noexcept override {
+        if (!table_.unmap_in_place(range)) return false;
+        if (auto forgotten = caches_->forget(range); !forgotten) return stopped(std::move(forgotten));
+        return true;
+    }
+
     Result<Plan> prepare(std::span<const Change> changes) override { return table_.prepare(changes); }
 
     // Remove, flush once, reclaim; then add, in as many calls as the budget asks for.
@@ -43,10 +54,8 @@ public:
         if (plan.stage == Plan::Stage::removing && !plan.removals().empty()) SMMU_CHECK(remove(plan));
         if (table_.add(plan, budget) == Progress::more) return Progress::more;
         if (plan.additions().empty()) return Progress::done;
-        Result<void> visible = caches_->appeared(plan.additions());
-        if (visible) return Progress::done;
-        caches_->failed();
-        return pass_on(std::move(visible));
+        if (auto visible = caches_->appeared(plan.additions()); !visible) return stopped(std::move(visible));
+        return Progress::done;
     }
 
     void abandon(Plan&& plan) noexcept override {
@@ -55,10 +64,7 @@ public:
         plan.stage = Plan::Stage::done;
     }
 
-    std::optional<PhysAddr> translate(Iova address) const noexcept override {
-        const auto found = table_.translate(address);
-        return found ? std::optional(found->physical) : std::nullopt;
-    }
+    paging::Target translate(Iova address) const noexcept override { return table_.target(address); }
 
     std::uint64_t table_frames() const noexcept override { return table_.table_frames(); }
 
@@ -72,6 +78,13 @@ public:
     }
 
 private:
+    // Hardware did not confirm.
+    template <class T>
+    [[gnu::cold, gnu::noinline]] std::unexpected<Error> stopped(Result<T>&& said) noexcept {
+        caches_->failed();
+        return pass_on(std::move(said));
+    }
+
     Result<void> remove(Plan& plan) noexcept {
         memory::Gather gathered;
         table_.remove(plan, gathered);
@@ -83,10 +96,7 @@ private:
 
     Result<void> flush(memory::Gather&& gathered) noexcept {
         auto flushed = caches_->flush(std::move(gathered), arena_);
-        if (!flushed) {
-            caches_->failed();
-            return pass_on(std::move(flushed));
-        }
+        if (!flushed) return stopped(std::move(flushed));
         arena_.reclaim(std::move(*flushed));
         return {};
     }

@@ -19,6 +19,7 @@
 #include "base/result.hpp"
 #include "memory/frame.hpp"
 #include "paging/change.hpp"
+#include "paging/target.hpp"
 
 namespace smmu::memory {
 class Invalidator;
@@ -81,12 +82,17 @@ class AddressSpace {
 public:
     virtual ~AddressSpace() = default;
 
+    // Carry out one change that needs neither frames nor steps, if it is such a one: what was removed is not reachable when
+    // this returns, caches included. False: nothing was done; prepare it. EIO as above.
+    virtual Result<bool> map_in_place(const paging::Map& map) noexcept = 0;
+    virtual Result<bool> unmap_in_place(IovaRange range) noexcept = 0;
+
     // See paging::PageTable::prepare for the errors. Nothing changes until commit.
     virtual Result<Plan> prepare(std::span<const Change> changes) = 0;
     // Carries the plan out. EIO as above; the plan is then spent all the same.
     virtual Result<Progress> commit(Plan& plan, Budget& budget) noexcept = 0;
     virtual void abandon(Plan&& plan) noexcept = 0;
-    virtual std::optional<PhysAddr> translate(Iova address) const noexcept = 0;
+    virtual paging::Target translate(Iova address) const noexcept = 0;
     virtual std::uint64_t table_frames() const noexcept = 0;
 };
 

@@ -62,7 +62,7 @@ public:
     }
     // Run once, inside the next flush, before anything is forgotten: to do harm.
     std::function<void()> at_flush;
-    std::uint64_t flushes = 0, starved = 0, disturbed = 0, steps = 0;
+    std::uint64_t flushes = 0, starved = 0, disturbed = 0, steps = 0, in_place = 0;
 
 protected:
     CheckedSpaceBase(memory::Arena& arena, memory::TableMemory memory, Layout layout, Geometry geometry,
@@ -100,6 +100,7 @@ private:
     void check_plan(const Plan& plan, const std::vector<Change>& changes);
     void check_between(const Oracle& at_least, const Oracle& at_most);
     void check_now(const Oracle& expected);
+    bool request_in_place(const Change& change);
     void touch_around(const std::vector<Change>& changes);
     Oracle seen(const CachingWalker::Picture& picture) const;
     // Whether a word of a table of `earlier_` is neither as it was, nor a removal, nor (where allowed) in an empty place.

@@ -103,21 +103,23 @@ TEST_P(EngineProperty, RandomRequests) {
         }
     }
     give_back();
-    std::uint64_t starved = 0, disturbed = 0, flushes = 0;
+    std::uint64_t starved = 0, disturbed = 0, flushes = 0, in_place = 0;
     for (auto& space : spaces) {
         space->release();
         EXPECT_EQ(space->problem(), "");
         starved += space->starved;
         disturbed += space->disturbed;
         flushes += space->flushes;
+        in_place += space->in_place;
     }
-    std::printf("%d done, %d overlapping, %d without memory, %d over quota; %llu flushes, %llu disturbed, %llu starved\n",
-                outcomes[0], outcomes[EINVAL], outcomes[ENOMEM], outcomes[EDQUOT],
+    std::printf("%d done (%llu in place), %d overlapping, %d without memory, %d over quota; %llu flushes, %llu disturbed, %llu starved\n",
+                outcomes[0], static_cast<unsigned long long>(in_place), outcomes[EINVAL], outcomes[ENOMEM], outcomes[EDQUOT],
                 static_cast<unsigned long long>(flushes), static_cast<unsigned long long>(disturbed),
                 static_cast<unsigned long long>(starved));
     EXPECT_GT(outcomes[0], rounds / 4);
     EXPECT_GT(outcomes[EINVAL], 0);
     EXPECT_GT(disturbed, 0u);
+    EXPECT_GT(in_place, 0u);
     if (scene.scarce) {
         EXPECT_GT(outcomes[ENOMEM], 0);
     }

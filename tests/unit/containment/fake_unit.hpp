@@ -56,10 +56,13 @@ class FakeSpace final : public units::AddressSpace {
 public:
     FakeSpace(FakeUnit& unit, FakeMachine& machine, memory::Account& account);
     ~FakeSpace() override;
+    // Each change takes a plan: nothing of containment's depends on which do.
+    Result<bool> map_in_place(const paging::Map&) noexcept override { return false; }
+    Result<bool> unmap_in_place(IovaRange) noexcept override { return false; }
     Result<units::Plan> prepare(std::span<const units::Change> changes) override;
     Result<units::Progress> commit(units::Plan& plan, units::Budget& budget) noexcept override;
     void abandon(units::Plan&& plan) noexcept override;
-    std::optional<PhysAddr> translate(Iova address) const noexcept override;
+    paging::Target translate(Iova address) const noexcept override;
     std::uint64_t table_frames() const noexcept override { return 1; }
 
     // What a device may reach: what the tables say, and what the cache has not forgotten.
@@ -307,7 +310,7 @@ inline Result<units::Progress> FakeSpace::commit(units::Plan& plan,
         machine_.event("flush");
         plan.stage = units::Plan::Stage::adding;
     }
-    for (std::size_t& next = plan.parts()->next_addition; next < plan.additions().size(); ++next) {
+    for (std::size_t& next = plan.parts().next_addition; next < plan.additions().size(); ++next) {
         if (budget.tables == 0) return units::Progress::more;
         --budget.tables;
         const paging::Map& map = plan.additions()[next];
@@ -323,10 +326,10 @@ inline void FakeSpace::abandon(units::Plan&& plan) noexcept {
     if (gone.stage != units::Plan::Stage::done) --machine_.plans;
 }
 
-inline std::optional<PhysAddr> FakeSpace::translate(Iova address) const noexcept {
+inline paging::Target FakeSpace::translate(Iova address) const noexcept {
     const auto leaf = tables.at(address);
-    if (!leaf) return std::nullopt;
-    return leaf->physical;
+    if (!leaf) return {};
+    return {leaf->physical, std::uint64_t{1} << unit_.capabilities().granule_log2};
 }
 
 class FakeControl final : public DeviceControl {

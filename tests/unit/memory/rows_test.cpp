@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "memory/coherency.hpp"
+#include "memory/row_instructions.hpp"
 
 namespace smmu::memory::rows {
 namespace {
@@ -68,12 +69,45 @@ TEST(Rows, StoreAList) {
 
 TEST(Rows, LookForWhatIsLive) {
     for_each_row([](auto& memory, std::size_t at, std::size_t count) {
-        ASSERT_EQ(count_live(&memory[at], count), count);
+        ASSERT_TRUE(all_live(&memory[at], count));
+        for (std::size_t i = 0; i < count; ++i) {
+            memory[at + i] = 0;
+            ASSERT_FALSE(all_live(&memory[at], count)) << at << " " << count << " " << i;
+            memory[at + i] = untouched;
+        }
         std::fill_n(&memory[at], count, 0);
-        ASSERT_EQ(count_live(&memory[at], count), 0u) << "what lies beside is not counted";
-        for (std::size_t i = 0; i < count; i += 3) memory[at + i] = std::uint64_t{1} << (i % 64);
-        ASSERT_EQ(count_live(&memory[at], count), (count + 2) / 3);
+        ASSERT_FALSE(any_live(&memory[at], count)) << "what lies beside does not count";
+        for (std::size_t i = 0; i < count; ++i) {
+            memory[at + i] = std::uint64_t{1} << (7 * i % 64);
+            ASSERT_TRUE(any_live(&memory[at], count)) << at << " " << count << " " << i;
+            memory[at + i] = 0;
+        }
     });
+}
+
+// The sets that a better processor hides.
+TEST(Rows, EverySetOfInstructions) {
+    for (const RowInstructions* set : row_instructions()) {
+        SCOPED_TRACE(set->name);
+        for_each_row([&](auto& memory, std::size_t at, std::size_t count) {
+            const auto expected = with_sequence(at, count, 0x1003, 0x1000);
+            set->store(&memory[at], count, 0x1003, 0x1000);
+            ASSERT_EQ(memory, expected) << at << " " << count;
+            ASSERT_TRUE(set->is_sequence(&memory[at], count, 0x1003, 0x1000));
+            ASSERT_TRUE(set->all_live(&memory[at], count));
+            std::uint64_t all = 0;
+            for (std::size_t i = 0; i < count; ++i) all |= memory[at + i];
+            ASSERT_EQ(set->united(&memory[at], count), all);
+            if (count > 0) {
+                memory[at + count / 2] = 0;
+                ASSERT_FALSE(set->all_live(&memory[at], count)) << at << " " << count;
+                ASSERT_FALSE(set->is_sequence(&memory[at], count, 0x1003, 0x1000));
+            }
+        });
+        alignas(64) std::array<std::uint64_t, room> lines{};
+        set->fill(lines.data(), room, 9, 0x2000);
+        EXPECT_EQ(lines[room - 1], 9 + (room - 1) * 0x2000);
+    }
 }
 
 TEST(Rows, OneWordAmissIsSeen) {
@@ -95,11 +129,13 @@ TEST(Rows, OneWordAmissIsSeen) {
 TEST(Rows, EntriesOf32Bits) {
     std::array<std::uint32_t, 16> entries{};
     fill(&entries[3], 5, 9u, 4u, Way::cached);
-    EXPECT_EQ(count_live(entries.data(), entries.size()), 5u);
+    EXPECT_TRUE(all_live(&entries[3], 5));
+    EXPECT_FALSE(all_live(&entries[3], 6));
     EXPECT_TRUE(is_sequence(&entries[3], 5, 9u, 4u));
     EXPECT_FALSE(is_sequence(&entries[3], 6, 9u, 4u));
     store(&entries[3], 2, 0u, 0u);
-    EXPECT_EQ(count_live(entries.data(), entries.size()), 3u);
+    EXPECT_FALSE(any_live(&entries[3], 2));
+    EXPECT_TRUE(any_live(&entries[3], 3));
 }
 
 }  // namespace

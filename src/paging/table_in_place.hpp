@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// PageTable::map_in_place and unmap_in_place: most small requests are nothing but leaves of one table that is there and
+// stays. They take no plan, no frame and no step; everything else, and every error, is a Preparation's. A single page is what
+// drivers ask for most: it goes from the request to the entry in registers.
+#pragma once
+
+#include "paging/table_state.hpp"
+
+namespace smmu::paging {
+
+// Whether the range is one page of the leaf table used last, and no plan is out.
+template <Format F>
+[[gnu::always_inline]] inline bool PageTable<F>::State::is_page_nearby(IovaRange range) const {
+    return near(range.first) && range.last - range.first == span(0) - 1 && (range.first.value & (span(0) - 1)) == 0 && !planned;
+}
+
+// A range that is whole slots of one table, from the root down the first at which `are_leaves(level, first slot)`; none where
+// there is no such table.
+template <Format F>
+template <class AreLeaves>
+[[gnu::always_inline]] inline auto PageTable<F>::State::find_row(IovaRange range, AreLeaves are_leaves) const -> Place {
+    SMMU_ASSERT(range.first <= range.last);
+    if (planned || range.last.value >> geometry.input_bits != 0) return {};
+    const std::uint64_t ends = range.first.value | (range.last.value + 1);
+    const auto slot = [this](Iova address, unsigned level) {
+        const std::uint64_t index = address.value >> F::span_log2(level);
+        return level == top() ? index : index & ((std::uint64_t{1} << F::index_bits(level)) - 1);
+    };
+    const bool nearby = near(range.first) && near(range.last);
+    Entry* entries = nearby ? last_used : entries_at(root);
+    for (unsigned level = nearby ? 0 : top();; --level) {
+        const std::uint64_t first = slot(range.first, level), last = slot(range.last, level);
+        const Entry entry = read(entries + first);
+        const bool whole = (ends & (span(level) - 1)) == 0;
+        if (whole && are_leaves(level, entry)) return {entries + first, last - first + 1, level, &arena.tally(entries)};
+        if (first != last || level == 0 || F::is_empty(entry) || F::is_leaf(entry, level)) return {};
+        entries = entries_at(F::link_target(entry));
+        if (level == 1) note_use(entries, range.first);
+    }
+}
+
+template <Format F>
+bool PageTable<F>::State::map_row_in_place(const Map& map) {
+    const Place place = find_row(map.range, [&](unsigned level, Entry) { return leaves_suit(map, level); });
+    // The first leaves that can be cut need a reserve.
+    if (place.count == 0 || (place.level > lowest() && !cuttable)) return false;
+    if (!is_sound(map) || any_live(place.entries, place.count)) return false;
+    store_leaves(row_of_leaves(place, map, map.range.first));
+    memory::fence(geometry.coherency);
+    return true;
+}
+
+template <Format F>
+bool PageTable<F>::State::unmap_row_in_place(IovaRange range) {
+    const Place place = find_row(range, [](unsigned level, Entry entry) { return F::is_leaf(entry, level); });
+    const bool stays = place.count > 0 && place.tally->live > place.count;
+    if (!stays || !all_leaves(place)) return false;
+    clear_leaves(place);
+    memory::fence(geometry.coherency);
+    return true;
+}
+
+template <Format F>
+bool PageTable<F>::map_in_place(const Map& map) noexcept {
+    State& state = *state_;
+    if (!state.is_page_nearby(map.range) || map.pages != nullptr) return state.map_row_in_place(map);
+    auto& entry = state.last_used[State::index_in_leaf_table(map.range.first)];
+    const auto leaf = F::make_leaf(map.physical, map.access, 0);
+    const bool sound = F::expresses(map.access) && F::leaf_target(leaf, 0) == map.physical;
+    if (!sound || !F::is_empty(State::read(&entry))) return false;
+    ++state.last_used_tally->live;
+    state.write_and_fence(entry, leaf);
+    return true;
+}
+
+template <Format F>
+bool PageTable<F>::unmap_in_place(IovaRange range) noexcept {
+    State& state = *state_;
+    if (!state.is_page_nearby(range)) return state.unmap_row_in_place(range);
+    auto& entry = state.last_used[State::index_in_leaf_table(range.first)];
+    if (F::is_empty(State::read(&entry)) || state.last_used_tally->live == 1) return false;
+    --state.last_used_tally->live;
+    state.write_and_fence(entry, 0);
+    return true;
+}
+
+}  // namespace smmu::paging
