@@ -49,7 +49,7 @@ function(smmu_tests_precompiled)
 endfunction()
 
 # smmu_tests(KIND room... ): every folder tests/KIND/<name>/ with *.cpp is one GoogleTest program KIND_<name>.
-# A folder may hold `rooms` (a list of rooms it links, one a line); it is labelled KIND.
+# A folder may hold `rooms` (a list of rooms it links, one a line); it is labelled KIND. KIND_tests builds all of them.
 function(smmu_tests kind)
   file(GLOB folders CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/${kind}/*/rooms")
   foreach(rooms_file IN LISTS folders)
@@ -77,5 +77,7 @@ function(smmu_tests kind)
                                SMMU_BINARY_DIR="${PROJECT_BINARY_DIR}")
     add_test(NAME ${target} COMMAND ${target})
     set_tests_properties(${target} PROPERTIES LABELS ${kind} TIMEOUT ${SMMU_TEST_SECONDS})
+    list(APPEND programs ${target})
   endforeach()
+  add_custom_target(${kind}_tests DEPENDS ${programs})
 endfunction()

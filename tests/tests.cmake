@@ -30,6 +30,10 @@ if(TARGET libsmmu_shared)
                        ENVIRONMENT CC=${CMAKE_C_COMPILER})
 endif()
 
+# The longest first: two processors have something to do until the end.
+set_tests_properties(e2e_step_probe PROPERTIES COST 300)
+set_tests_properties(e2e_dma PROPERTIES COST 200)
+
 # The demonstration is a test too, and so is that it fails when the hardware is open.
 if(TARGET demo_story)
   # smmu_demo_test(NAME BOARD BREAK)
