@@ -11,6 +11,7 @@ import sys
 import tarfile
 import tempfile
 
+sys.dont_write_bytecode = True  # the tree stays as it is
 import machine
 from archive import Archive
 from contents import Libraries, Modules
@@ -75,6 +76,7 @@ def image(choice, kind, kernel_folder):
         archive.folder(folder)
     archive.file("init", (HERE / "init.sh").read_bytes(), executable=True)
     archive.file("bin/busybox", (kernel_folder / "bin/busybox").read_bytes(), executable=True)
+    archive.file("bin/keep", (HERE / "keep.sh").read_bytes(), executable=True)
     archive.file("guest/script", choice.script.encode())
     archive.link("guest/results_line", f"/dev/{kind.results}")
     for number, (name, content) in enumerate(Modules(kernel_folder).in_order(choice.module)):
@@ -98,6 +100,8 @@ def open_console(file):
 
 def unpack(report, results):
     """The script's exit status; its files go into `results`."""
+    if not report.is_file() or report.stat().st_size == 0:
+        raise ValueError("it ended without a result; the console may say why")
     with tarfile.open(report) as archive:
         status = int(archive.extractfile("status").read())
         for member in archive if results else []:
