@@ -7,7 +7,6 @@
 //   service->end(SIGTERM);
 #pragma once
 
-#include <sys/prctl.h>
 #include <sys/stat.h>
 
 #include <atomic>
@@ -17,73 +16,9 @@
 
 #include "report/status.hpp"
 #include "tests/board/board_fixture.hpp"
+#include "tests/program.hpp"
 
 namespace smmu::test {
-
-inline constexpr Nanoseconds patience = std::chrono::seconds(20);  // sanitizers, loaded machines
-
-// A program of the build, with its output in a file of the board's directory.
-class Program {
-public:
-    static Program start(const std::string& name, std::span<const std::string> words,
-                         const std::string& output) {
-        std::vector<std::string> line = {SMMU_BINARY_DIR "/bin/" + name};
-        line.insert(line.end(), words.begin(), words.end());
-        std::vector<char*> pointers;
-        for (std::string& word : line) pointers.push_back(word.data());
-        pointers.push_back(nullptr);
-        const UniqueFd file(open(output.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-        const pid_t parent = getpid();
-        Program program;
-        program.pid_ = fork();
-        if (program.pid_ == 0) {
-            prctl(PR_SET_PDEATHSIG, SIGKILL);
-            if (getppid() != parent) _exit(127);
-            dup2(file.get(), STDOUT_FILENO);
-            dup2(file.get(), STDERR_FILENO);
-            close_range(3, ~0u, 0);
-            execv(pointers[0], pointers.data());
-            _exit(127);
-        }
-        return program;
-    }
-    Program() = default;
-    Program(Program&& other) noexcept
-        : pid_(std::exchange(other.pid_, 0)), status_(other.status_) {}
-    Program& operator=(Program&& other) noexcept {
-        end(SIGKILL);
-        pid_ = std::exchange(other.pid_, 0);
-        status_ = other.status_;
-        return *this;
-    }
-    ~Program() { end(SIGKILL); }
-
-    pid_t pid() const { return pid_; }
-    // Its exit status (128 + the signal that ended it); nothing when it runs on after `time`.
-    std::optional<int> wait_for_end(Nanoseconds time = patience) {
-        const Instant deadline = std::chrono::steady_clock::now() + time;
-        while (pid_ > 0) {
-            int status = 0;
-            if (waitpid(pid_, &status, WNOHANG) == pid_) {
-                pid_ = 0;
-                status_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-            } else if (std::chrono::steady_clock::now() > deadline) {
-                return std::nullopt;
-            } else {
-                usleep(1000);
-            }
-        }
-        return status_;
-    }
-    std::optional<int> end(int signal) {
-        if (pid_ > 0) kill(pid_, signal);
-        return wait_for_end();
-    }
-
-private:
-    pid_t pid_ = 0;
-    std::optional<int> status_;
-};
 
 // A program run to its end: exit status (-1: it did not end in time) and everything it printed.
 struct Ran {
