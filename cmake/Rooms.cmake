@@ -71,7 +71,7 @@ function(smmu_tests kind)
       add_dependencies(${target} smmu-board)
     endif()
     if(kind STREQUAL "e2e")
-      add_dependencies(${target} smmuman smmuctl smmu-model-vtd smmu-model-mmu500 smmu-model-rcar edu_driver guest_memory fd_driver)
+      add_dependencies(${target} smmuman smmuctl smmuman-log smmu-model-vtd smmu-model-mmu500 smmu-model-rcar edu_driver guest_memory fd_driver)
     endif()
     target_compile_definitions(${target} PRIVATE SMMU_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
                                SMMU_BINARY_DIR="${PROJECT_BINARY_DIR}")
