@@ -30,6 +30,7 @@ foreach(library libsmmu_shared libsmmu_static)
                              $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 endforeach()
 
+add_dependencies(installed libsmmu_shared libsmmu_static)
 install(TARGETS libsmmu_shared libsmmu_static EXPORT smmu
         LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(FILES include/smmu.h include/smmu_ext.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})

@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-# The programs and the client library, each from the room of its name.
+# The programs, each from the room of its name; the target `installed` builds all that is installed.
+add_custom_target(installed)
 function(smmu_program name room folder)
   add_executable(${name} "src/${room}/main.cpp")
   target_link_libraries(${name} PRIVATE smmu_${room})
+  target_link_options(${name} PRIVATE -Wl,--as-needed)  # rooms name libraries for all who use them
+  add_dependencies(installed ${name})
   install(TARGETS ${name} RUNTIME DESTINATION ${folder})
 endfunction()
 
 smmu_program(smmuman daemon ${CMAKE_INSTALL_SBINDIR})
 smmu_program(smmuctl cli ${CMAKE_INSTALL_BINDIR})
 smmu_program(smmu-board board ${CMAKE_INSTALL_BINDIR})
+smmu_program(smmuman-log journal ${CMAKE_INSTALL_BINDIR})
 
 install(DIRECTORY "${PROJECT_SOURCE_DIR}/boards/qemu/" DESTINATION ${CMAKE_INSTALL_DATADIR}/smmuman/boards
         FILES_MATCHING PATTERN "*.json")

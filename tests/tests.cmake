@@ -2,7 +2,7 @@
 # Tests that are not GoogleTest programs: lints, each with a test that it can find something; fuzz targets.
 find_package(Python3 COMPONENTS Interpreter)
 if(Python3_FOUND)
-  foreach(lint rooms source_rules scripts_and_manuals setup_source closing_line library_manuals)
+  foreach(lint rooms source_rules scripts_and_manuals setup_source closing_line library_manuals units)
     add_test(NAME lint_${lint} COMMAND ${Python3_EXECUTABLE} -B "${PROJECT_SOURCE_DIR}/tests/lint/${lint}.py")
     add_test(NAME lint_${lint}_finds COMMAND ${Python3_EXECUTABLE} -B "${PROJECT_SOURCE_DIR}/tests/lint/${lint}.py" --self-test)
     set_tests_properties(lint_${lint} lint_${lint}_finds PROPERTIES LABELS lint TIMEOUT 300)

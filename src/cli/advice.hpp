@@ -32,5 +32,7 @@ std::vector<Advice> advise(const report::Status& status, const report::Device& d
 std::string cause_words(const report::Event& event);
 // "write at 0x5000000, 3 times: ..."
 std::string refusal_words(const report::Event& event);
+// The same with the owner, if there is one.
+std::string refusal_text(const report::Event& event);
 
 }  // namespace smmu::cli

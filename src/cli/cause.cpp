@@ -47,4 +47,8 @@ std::string refusal_words(const report::Event& event) {
     return text + ": " + cause_words(event);
 }
 
+std::string refusal_text(const report::Event& event) {
+    return refusal_words(event) + (event.owner.pid != 0 ? fmt::format(" (owner {})", owner_text(event.owner)) : "");
+}
+
 }  // namespace smmu::cli

@@ -42,9 +42,23 @@ done
 for board in "$source"/boards/qemu/*.json "$source"/boards/*.smmu; do
     [ -f "$root/share/smmuman/boards/$(basename "$board")" ] || fail "$board is not installed"
 done
+for name in smmuctl smmuman; do
+    for completion in bash-completion/completions/$name zsh/site-functions/_$name fish/vendor_completions.d/$name.fish; do
+        [ -f "$root/share/$completion" ] || fail "$completion is not installed"
+    done
+done
+[ -d "$root/etc/smmuman" ] || fail "there is no place for a configuration"
+# Units name programs that are installed, as they will be found there.
+prefix=$(sed -n 's/^prefix=//p' "$package")
+for unit in "$root"/lib/systemd/system/*.service; do
+    sed -n 's/^Exec[A-Za-z]*=@\{0,1\}\([^ ]*\).*/\1/p' "$unit" | while read -r program; do
+        case $program in "$prefix"/*) ;; *) fail "$unit: $program is not below $prefix" ;; esac
+        [ -x "$place/root$program" ] || fail "$unit: there is no $program"
+    done
+done
 
 # What others read names no folder that exists here only.
-if grep -rl -e "$place" -e "$source" "$root/include" "$libraries/cmake" "$libraries/pkgconfig"; then
+if grep -rl -e "$place" -e "$source" "$root/include" "$libraries/cmake" "$libraries/pkgconfig" "$root/lib/systemd"; then
     fail "these name a folder of this machine"
 fi
 
