@@ -154,27 +154,35 @@ constexpr RowInstructions avx2{"AVX2", fill_avx2, store_avx2, store_from_avx2, a
     __m512i next = sequence_of_8(first + head * step, step);
     const __m512i further = eight_of(8 * step);
     std::size_t i = head;
-    for (; i + 8 <= count; i += 8) {
+    for (; i + 16 <= count; i += 16) {
         _mm512_store_si512(words + i, next);
+        next = _mm512_add_epi64(next, further);
+        _mm512_store_si512(words + i + 8, next);
         next = _mm512_add_epi64(next, further);
     }
     store<std::uint64_t>(words + i, count - i, first + i * step, step);
 }
 
 [[gnu::target("avx512f")]] bool all_live_avx512(const std::uint64_t* words, std::size_t count) noexcept {
-    unsigned empty = 0;
+    // The least of each lane: 0 where one was empty.
+    __m512i least = _mm512_set1_epi64(-1), besides = least;
     std::size_t i = 0;
-    for (; i + 8 <= count; i += 8) {
-        const __m512i eight = _mm512_loadu_si512(words + i);
-        empty |= _mm512_testn_epi64_mask(eight, eight);
+    for (; i + 16 <= count; i += 16) {
+        least = _mm512_maskz_min_epu64(0xff, least, _mm512_loadu_si512(words + i));
+        besides = _mm512_maskz_min_epu64(0xff, besides, _mm512_loadu_si512(words + i + 8));
     }
-    return empty == 0 && all_live<std::uint64_t>(words + i, count - i);
+    least = _mm512_maskz_min_epu64(0xff, least, besides);
+    return _mm512_test_epi64_mask(least, least) == 0xff && all_live<std::uint64_t>(words + i, count - i);
 }
 
 [[gnu::target("avx512f")]] std::uint64_t united_avx512(const std::uint64_t* words, std::size_t count) noexcept {
-    __m512i all = _mm512_setzero_si512();
+    __m512i all = _mm512_setzero_si512(), besides = all;
     std::size_t i = 0;
-    for (; i + 8 <= count; i += 8) all = _mm512_or_si512(all, _mm512_loadu_si512(words + i));
+    for (; i + 16 <= count; i += 16) {
+        all = _mm512_or_si512(all, _mm512_loadu_si512(words + i));
+        besides = _mm512_or_si512(besides, _mm512_loadu_si512(words + i + 8));
+    }
+    all = _mm512_or_si512(all, besides);
     alignas(64) std::uint64_t each[8];
     _mm512_store_si512(each, all);
     return portable.united(each, 8) | portable.united(words + i, count - i);

@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // PageTable::map_in_place and unmap_in_place: most small requests are nothing but leaves of one table that is there and
-// stays. They take no plan, no frame and no step; everything else, and every error, is a Preparation's. A single page is what
-// drivers ask for most: it goes from the request to the entry in registers.
+// stays. They take no plan, no frame and no step; everything else, and every error, is a Preparation's. Pages of the leaf table
+// used last are what drivers ask for most: those go from the request to the entries in registers.
 #pragma once
 
 #include "paging/table_state.hpp"
 
 namespace smmu::paging {
 
-// Whether the range is one page of the leaf table used last, and no plan is out.
+// Whether the range is whole pages of the leaf table used last, and no plan is out; and whether it is one such page.
+template <Format F>
+[[gnu::always_inline]] inline bool PageTable<F>::State::are_pages_nearby(IovaRange range) const {
+    const std::uint64_t ends = range.first.value | (range.last.value + 1);
+    return near(range.first) && near(range.last) && (ends & (span(0) - 1)) == 0 && range.first < range.last && !planned;
+}
 template <Format F>
 [[gnu::always_inline]] inline bool PageTable<F>::State::is_page_nearby(IovaRange range) const {
     return near(range.first) && range.last - range.first == span(0) - 1 && (range.first.value & (span(0) - 1)) == 0 && !planned;
@@ -26,9 +31,8 @@ template <class AreLeaves>
         const std::uint64_t index = address.value >> F::span_log2(level);
         return level == top() ? index : index & ((std::uint64_t{1} << F::index_bits(level)) - 1);
     };
-    const bool nearby = near(range.first) && near(range.last);
-    Entry* entries = nearby ? last_used : entries_at(root);
-    for (unsigned level = nearby ? 0 : top();; --level) {
+    Entry* entries = entries_at(root);
+    for (unsigned level = top();; --level) {
         const std::uint64_t first = slot(range.first, level), last = slot(range.last, level);
         const Entry entry = read(entries + first);
         const bool whole = (ends & (span(level) - 1)) == 0;
@@ -39,8 +43,39 @@ template <class AreLeaves>
     }
 }
 
+// A page: from the request to the entry.
+template <Format F>
+bool PageTable<F>::map_in_place(const Map& map) noexcept {
+    State& state = *state_;
+    if (map.pages != nullptr || !state.is_page_nearby(map.range)) return state.map_row_in_place(map);
+    auto& entry = state.last_used[State::index_in_leaf_table(map.range.first)];
+    const auto leaf = F::make_leaf(map.physical, map.access, 0);
+    const bool sound = F::expresses(map.access) && F::leaf_target(leaf, 0) == map.physical;
+    if (!sound || !F::is_empty(State::read(&entry))) return false;
+    ++state.last_used_tally->live;
+    state.write_row(&entry, 1, leaf, 0);
+    memory::fence(state.geometry.coherency);
+    return true;
+}
+
 template <Format F>
 bool PageTable<F>::State::map_row_in_place(const Map& map) {
+    if (map.pages != nullptr || !are_pages_nearby(map.range)) return map_slots_in_place(map);
+    Entry* const entries = last_used + index_in_leaf_table(map.range.first);
+    const std::uint64_t count = pages_in(map.range);
+    const PhysAddr last = map.physical + ((count - 1) << F::span_log2(0));
+    const Entry leaf = F::make_leaf(map.physical, map.access, 0);
+    const bool sound = F::expresses(map.access) && F::leaf_target(leaf, 0) == map.physical && last >= map.physical &&
+                       F::leaf_target(F::make_leaf(last, map.access, 0), 0) == last;
+    if (!sound || any_live(entries, count)) return false;
+    last_used_tally->live += static_cast<std::uint32_t>(count);
+    write_row(entries, count, leaf, leaf_step(0));
+    memory::fence(geometry.coherency);
+    return true;
+}
+
+template <Format F>
+bool PageTable<F>::State::map_slots_in_place(const Map& map) {
     const Place place = find_row(map.range, [&](unsigned level, Entry) { return leaves_suit(map, level); });
     // The first leaves that can be cut need a reserve.
     if (place.count == 0 || (place.level > lowest() && !cuttable)) return false;
@@ -51,36 +86,36 @@ bool PageTable<F>::State::map_row_in_place(const Map& map) {
 }
 
 template <Format F>
-bool PageTable<F>::State::unmap_row_in_place(IovaRange range) {
-    const Place place = find_row(range, [](unsigned level, Entry entry) { return F::is_leaf(entry, level); });
-    const bool stays = place.count > 0 && place.tally->live > place.count;
-    if (!stays || !all_leaves(place)) return false;
-    clear_leaves(place);
-    memory::fence(geometry.coherency);
-    return true;
-}
-
-template <Format F>
-bool PageTable<F>::map_in_place(const Map& map) noexcept {
-    State& state = *state_;
-    if (!state.is_page_nearby(map.range) || map.pages != nullptr) return state.map_row_in_place(map);
-    auto& entry = state.last_used[State::index_in_leaf_table(map.range.first)];
-    const auto leaf = F::make_leaf(map.physical, map.access, 0);
-    const bool sound = F::expresses(map.access) && F::leaf_target(leaf, 0) == map.physical;
-    if (!sound || !F::is_empty(State::read(&entry))) return false;
-    ++state.last_used_tally->live;
-    state.write_and_fence(entry, leaf);
-    return true;
-}
-
-template <Format F>
 bool PageTable<F>::unmap_in_place(IovaRange range) noexcept {
     State& state = *state_;
     if (!state.is_page_nearby(range)) return state.unmap_row_in_place(range);
     auto& entry = state.last_used[State::index_in_leaf_table(range.first)];
     if (F::is_empty(State::read(&entry)) || state.last_used_tally->live == 1) return false;
     --state.last_used_tally->live;
-    state.write_and_fence(entry, 0);
+    state.write_row(&entry, 1, 0, 0);
+    memory::fence(state.geometry.coherency);
+    return true;
+}
+
+template <Format F>
+bool PageTable<F>::State::unmap_row_in_place(IovaRange range) {
+    if (!are_pages_nearby(range)) return unmap_slots_in_place(range);
+    Entry* const entries = last_used + index_in_leaf_table(range.first);
+    const std::uint64_t count = pages_in(range);
+    if (last_used_tally->live <= count || !all_live(entries, count)) return false;
+    last_used_tally->live -= static_cast<std::uint32_t>(count);
+    write_row(entries, count, 0, 0);
+    memory::fence(geometry.coherency);
+    return true;
+}
+
+template <Format F>
+bool PageTable<F>::State::unmap_slots_in_place(IovaRange range) {
+    const Place place = find_row(range, [](unsigned level, Entry entry) { return F::is_leaf(entry, level); });
+    const bool stays = place.count > 0 && place.tally->live > place.count;
+    if (!stays || !all_leaves(place)) return false;
+    clear_leaves(place);
+    memory::fence(geometry.coherency);
     return true;
 }
 

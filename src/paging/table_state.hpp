@@ -127,10 +127,13 @@ struct PageTable<F>::State {
 
     static Entry read(const Entry* place) { return std::atomic_ref<Entry>(*const_cast<Entry*>(place)).load(std::memory_order_relaxed); }
     static void write(Entry& place, Entry entry) { std::atomic_ref<Entry>(place).store(entry, std::memory_order_relaxed); }
-    [[gnu::always_inline]] void write_and_fence(Entry& place, Entry entry) {
-        write(place, entry);
-        memory::write_back(geometry.coherency, &place, sizeof place);
-        memory::fence(geometry.coherency);
+    // entries[i] = first + i * step, each stored whole; in memory before the next fence.
+    [[gnu::always_inline]] void write_row(Entry* entries, std::uint64_t count, Entry first, Entry step) {
+        if (count == 1)
+            write(*entries, first);
+        else
+            memory::rows::store(entries, count, first, step);
+        memory::write_back(geometry.coherency, entries, count * sizeof(Entry));
     }
     Entry load(const Table& table, std::uint64_t index) const {
         SMMU_ASSERT(index < slots(table.level));
@@ -203,23 +206,15 @@ struct PageTable<F>::State {
     void store_leaves(const Row& row) {
         row.tally->live += static_cast<std::uint32_t>(row.count);
         SMMU_ASSERT(row.tally->live <= slots(row.level));
-        if (row.pages != nullptr)
-            write_list(row);
-        else if (row.count == 1)
-            write(*row.entries, row.first());
-        else
-            memory::rows::store(row.entries, row.count, row.first(), leaf_step(row.level));
+        if (row.pages == nullptr) return write_row(row.entries, row.count, row.first(), leaf_step(row.level));
+        write_list(row);
         memory::write_back(geometry.coherency, row.entries, row.count * sizeof(Entry));
     }
     // Every entry of the row was a leaf, and is nothing.
     void clear_leaves(const Place& row) {
         SMMU_ASSERT(row.tally->live >= row.count);
         row.tally->live -= static_cast<std::uint32_t>(row.count);
-        if (row.count == 1)
-            write(*row.entries, Entry{0});
-        else
-            memory::rows::store(row.entries, row.count, Entry{0}, Entry{0});
-        memory::write_back(geometry.coherency, row.entries, row.count * sizeof(Entry));
+        write_row(row.entries, row.count, 0, 0);
     }
 
     // For tables below the root: whoever builds one writes every word.
@@ -266,6 +261,7 @@ struct PageTable<F>::State {
         refill_reserve();
     }
 
+    static std::uint64_t pages_in(IovaRange range) { return ((range.last - range.first) >> F::span_log2(0)) + 1; }
     static std::uint64_t index_in_leaf_table(Iova address) {
         return address.value >> F::span_log2(0) & ((std::uint64_t{1} << F::index_bits(0)) - 1);
     }
@@ -325,10 +321,13 @@ struct PageTable<F>::State {
     bool is_sound(const Map& map) const;
     Result<void> check(const Map& map) const;
     bool is_page_nearby(IovaRange range) const;
+    bool are_pages_nearby(IovaRange range) const;
     template <class AreLeaves>
     Place find_row(IovaRange range, AreLeaves are_leaves) const;
     bool map_row_in_place(const Map& map);
+    bool map_slots_in_place(const Map& map);
     bool unmap_row_in_place(IovaRange range);
+    bool unmap_slots_in_place(IovaRange range);
     Progress add(Plan::Parts& parts, Budget& budget);
     bool anything_in(const Table& table, IovaRange range) const;
     template <class Visit>
