@@ -28,7 +28,7 @@ def run(command, seconds):
 
 def copy_sources(source, copy):
     """Copies only what changed since the last time, so that an incremental build stays one."""
-    for name in ("CMakeLists.txt", "CMakePresets.json", "cmake", "src", "include", "tests", "examples", "boards", "benchmarks"):
+    for name in ("CMakeLists.txt", "CMakePresets.json", "cmake", "src", "include", "tests", "examples", "boards", "benchmarks", "packaging"):
         origin = source / name
         files = [origin] if origin.is_file() else [f for f in origin.rglob("*") if f.is_file()] if origin.is_dir() else []
         for file in files:
