@@ -15,4 +15,4 @@ install(FILES packaging/smmuman.catalog DESTINATION lib/systemd/catalog)
 install(FILES packaging/sysusers.conf DESTINATION lib/sysusers.d RENAME smmuman.conf)
 install(FILES packaging/tmpfiles.conf DESTINATION lib/tmpfiles.d RENAME smmuman.conf)
 # The configuration is the administrator's to write: its place is there, and empty.
-install(DIRECTORY DESTINATION ${CMAKE_INSTALL_SYSCONFDIR}/smmuman)
+install(DIRECTORY DESTINATION ${CMAKE_INSTALL_FULL_SYSCONFDIR}/smmuman)

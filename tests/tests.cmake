@@ -34,6 +34,13 @@ endif()
 set_tests_properties(e2e_step_probe PROPERTIES COST 300)
 set_tests_properties(e2e_dma PROPERTIES COST 200)
 
+# The Debian packages have what is installed, and install without starting anything. They are built from build/release.
+find_program(SMMU_DH dh)
+if(SMMU_DH)
+  add_test(NAME package_debian COMMAND "${PROJECT_SOURCE_DIR}/tests/packages/packages.sh" "${PROJECT_SOURCE_DIR}")
+  set_tests_properties(package_debian PROPERTIES LABELS package TIMEOUT 1800)
+endif()
+
 # The demonstration is a test too, and so is that it fails when the hardware is open.
 if(TARGET demo_story)
   # smmu_demo_test(NAME BOARD BREAK)

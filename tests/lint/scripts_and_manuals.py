@@ -5,7 +5,7 @@ import ast
 
 import lint
 
-SCRIPTS = ["demo", "test", "bench", ".ci/run"]
+SCRIPTS = ["demo", "test", "bench", "package", ".ci/run", "debian/smmuman.postinst", "debian/smmuman.prerm"]
 
 
 def is_shell(path):
