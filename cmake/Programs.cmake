@@ -10,6 +10,7 @@ function(smmu_program name room folder)
 endfunction()
 
 smmu_program(smmuman daemon ${CMAKE_INSTALL_SBINDIR})
+smmu_program(smmuman-holder holder ${CMAKE_INSTALL_SBINDIR})
 smmu_program(smmuctl cli ${CMAKE_INSTALL_BINDIR})
 smmu_program(smmu-board board ${CMAKE_INSTALL_BINDIR})
 smmu_program(smmuman-log journal ${CMAKE_INSTALL_BINDIR})

@@ -57,6 +57,11 @@ config::Configuration ConfigurationSource::as_far_as_readable() const {
     return config::parse(words_, read_config_file, config::Edition::plain).configuration;
 }
 
+bool ConfigurationSource::is_deliberate(const config::Configuration& configuration) const {
+    const auto names_file = [](const std::string& word) { return word.starts_with('@'); };
+    return configuration.platform.value.board || !configuration.modules.empty() || std::ranges::any_of(words_, names_file);
+}
+
 Result<void> can_become(const config::Configuration& now, const config::Configuration& next) {
     const auto fixed = [](std::string_view word) {
         return fail(EINVAL, fmt::format("`{}` cannot change while the service runs; restart it", word));

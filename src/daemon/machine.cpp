@@ -24,9 +24,18 @@ Started<memory::TableMemory> table_memory(platform::Platform& platform, const co
     const config::TableMemory& wanted = said.value;
     auto memory = platform.table_memory(wanted.range, wanted.bytes != 0 ? wanted.bytes : usual_table_bytes);
     if (memory) return *memory;
-    if (!said.origin || memory.error().code == EBUSY) return stop_for(memory.error());
+    const bool about_the_words = memory.error().code == EINVAL || memory.error().code == ENOMEM;
+    if (!said.origin || !about_the_words) return stop_for(memory.error());
     return stop(ExitStatus::configuration,
                 fmt::format("NOT CONTAINED: every unit was left as found: {}: {}", said.origin->text, memory.error().text));
+}
+
+// A unit that the host's kernel drives: nothing is touched before it is given up, or its staying so is accepted.
+Started<void> check_owners(const config::Configuration& configuration, const Machine& machine) {
+    for (const UnreadUnit& unit : machine.unread_units)
+        if (unit.why.code == EPERM && !configuration.accepts_uncontained(unit.base))
+            return stop(ExitStatus::hardware, left_as_found(machine.topology.units.size()) + ": " + unit.why.text);
+    return {};
 }
 
 Started<void> check_trial(const config::Configuration& configuration, const Machine& machine) {
@@ -72,7 +81,7 @@ void look_at_units(Machine& machine) {
     for (const topology::Unit& unit : machine.topology.units) {
         const auto look = look_at_unit(unit, *machine.platform);
         if (!look) {
-            machine.unread_units.push_back(look.error().text);
+            machine.unread_units.push_back({unit.registers.first, look.error()});
             continue;
         }
         if (!look->answers) machine.silent_units.push_back(unit.registers.first);
@@ -181,6 +190,7 @@ Started<Machine> discover(const config::Configuration& configuration, const std:
     survey_with_units(machine, configuration);
     // Nothing was written so far: what the user said wrong leaves the machine as it was found.
     if (auto checked = check_configuration(machine.topology); !checked) return std::unexpected(checked.error());
+    if (auto checked = check_owners(configuration, machine); !checked) return std::unexpected(checked.error());
     if (auto checked = check_trial(configuration, machine); !checked) return std::unexpected(checked.error());
     if (auto looked = machine.look_at_pci_again(); !looked) return std::unexpected(looked.error());
     machine.topology = machine.survey(configuration);  // with access control as it is now

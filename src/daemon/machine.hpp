@@ -18,6 +18,11 @@
 
 namespace smmu::daemon {
 
+struct UnreadUnit {
+    PhysAddr base;
+    Error why;  // it could not be looked at
+};
+
 // In order of construction: what comes later uses what comes before.
 struct Machine {
     std::unique_ptr<platform::Platform> platform;
@@ -28,7 +33,7 @@ struct Machine {
     std::vector<PhysAddr> silent_units;               // register bases at which nothing answers
     std::vector<survey::RegisterWindow> register_windows;
     std::vector<PhysRange> further_registers;  // of units, that nobody described
-    std::vector<std::string> unread_units;  // why a unit could not be looked at
+    std::vector<UnreadUnit> unread_units;
     std::vector<PhysAddr> walked_tables;  // of units that were translating when they were looked at
     topology::Topology topology;
     std::unique_ptr<memory::Arena> arena;

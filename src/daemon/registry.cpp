@@ -7,6 +7,7 @@
 #include <array>
 
 #include "platform/board/board_platform.hpp"
+#include "platform/linux/linux_platform.hpp"
 #include "units/ipmmu/open.hpp"
 #include "units/smmuv2/open.hpp"
 #include "units/smmuv3/open.hpp"
@@ -16,7 +17,7 @@ namespace smmu::daemon {
 
 Result<std::unique_ptr<platform::Platform>> open_platform(const config::PlatformChoice& choice) {
     if (choice.board) return platform::board::open(choice.name);
-    return fail(ENOTSUP, "this build drives boards only, not the machine it runs on: say `platform board NAME`");
+    return platform::linux::open();
 }
 
 namespace {

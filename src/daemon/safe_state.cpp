@@ -25,7 +25,7 @@ int enter_safe_state(const CommandLine& line) {
     const auto found = look_around(*configuration, line.tables);
     if (!found) return ended(found.error());
     if (found->walked_tables.empty() && !found->unread_units.empty())
-        return ended({ExitStatus::hardware, "NOT CONTAINED by this: " + found->unread_units.front()});
+        return ended({ExitStatus::hardware, "NOT CONTAINED by this: " + found->unread_units.front().why.text});
     if (found->walked_tables.empty()) {
         std::fprintf(stderr, "smmuman: safe state: no unit is translating, so no service left anything\n");
         return int(ExitStatus::fine);

@@ -56,6 +56,9 @@ Started<std::unique_ptr<Service>> Service::start(ConfigurationSource source, con
                                                  const std::optional<std::string>& tables_folder, Clock& clock) {
     const Instant begin = clock.now();
     auto people = People::resolve(configuration);
+    if (!source.is_deliberate(configuration))
+        return stop(ExitStatus::configuration, "NOT CONTAINED: every unit was left as found: this machine is contained only when it is said "
+                                               "how: give a configuration (@file) or the kind of its units (smmu vtd)");
     if (!people)
         return stop(ExitStatus::configuration, left_as_found(configuration, tables_folder) + ": " + people.error().text);
     auto machine = discover(configuration, tables_folder);
@@ -149,7 +152,7 @@ Started<void> Service::judge() {
             problems.push_back(fmt::format("{}: {}", finding.origin.text, finding.text));
     if (programmed == 0)
         return stop(ExitStatus::not_contained, "NOT CONTAINED: no unit could be programmed" +
-                                                   (problems.empty() ? " (none is known)" : listed(problems)));
+                                                   (problems.empty() ? " (none is known: firmware may have them switched off; `unit` describes one by hand)" : listed(problems)));
     if (!problems.empty())
         return stop(ExitStatus::not_contained,
                     fmt::format("NOT CONTAINED: {} of {} units are blocking; the others could not be programmed "

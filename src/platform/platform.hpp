@@ -66,6 +66,13 @@ public:
     virtual std::span<const PhysRange> extents() const noexcept = 0;
 };
 
+// A PCI function that the host's kernel drives, and what hangs on it: "nvme0n1p2: /", "eth0".
+struct HostDriver {
+    PciFunction function;
+    std::string driver;
+    std::vector<std::string> uses;
+};
+
 class Platform {
 public:
     virtual ~Platform() = default;
@@ -74,13 +81,16 @@ public:
     virtual memory::BootIdentity boot_identity() const = 0;
     virtual std::vector<PhysRange> ram() const = 0;        // what is memory, ascending
 
+    // Functions that somebody drives already; a board has no kernel of its own.
+    virtual std::vector<HostDriver> host_drivers() const { return {}; }
+
     // Every firmware table worth reading; an empty list is not an error.
     virtual Result<std::vector<RawTable>> firmware_tables() = 0;
     // Registers of a device. EPERM when somebody else drives them, ENXIO when nothing can be there.
     virtual Result<std::unique_ptr<hw::Mmio>> registers(PhysRange range) = 0;
     virtual Result<std::unique_ptr<PciConfig>> pci_config(std::span<const EcamWindow> windows) = 0;
     // Memory for tables: at `wanted`, or `bytes` of it where the platform likes it. The same for every instance of
-    // the service in one boot. EBUSY: another instance of the service holds this machine.
+    // the service in one boot. EBUSY: another instance of the service holds this machine; EPERM: the host's kernel does.
     virtual Result<memory::TableMemory> table_memory(std::optional<PhysRange> wanted, std::uint64_t bytes) = 0;
     // Holds `length` bytes of `memory` from `offset`. EINVAL: not memory that this platform can hold in place.
     virtual Result<std::unique_ptr<PinnedMemory>> pin(UniqueFd memory, std::uint64_t offset,

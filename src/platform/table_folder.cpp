@@ -38,7 +38,9 @@ std::optional<std::string> table_in(const std::string& file) {
     return std::string(name);
 }
 
-Result<std::vector<std::byte>> read_table(const std::string& path) {
+}  // namespace
+
+Result<std::vector<std::byte>> read_table_file(const std::string& path) {
     const auto failed = [&](int code) { return fail(code, fmt::format("{}: {}", path, std::strerror(code))); };
     // A pipe or device could keep the reader waiting for ever.
     const UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
@@ -59,8 +61,6 @@ Result<std::vector<std::byte>> read_table(const std::string& path) {
     return bytes;
 }
 
-}  // namespace
-
 Result<std::vector<RawTable>> read_table_folder(const std::string& path) {
     std::error_code problem;
     std::filesystem::directory_iterator entries(path, problem);
@@ -77,7 +77,7 @@ Result<std::vector<RawTable>> read_table_folder(const std::string& path) {
     std::vector<RawTable> tables;
     for (const std::string& file : files) {
         const std::string full = path + "/" + file;
-        SMMU_TRY(std::vector<std::byte> bytes, read_table(full));
+        SMMU_TRY(std::vector<std::byte> bytes, read_table_file(full));
         tables.push_back({*table_in(file), full, std::move(bytes)});
     }
     if (tables.empty())

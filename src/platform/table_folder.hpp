@@ -14,6 +14,9 @@ namespace smmu::platform {
 inline constexpr std::size_t most_table_files = 256;
 inline constexpr std::size_t largest_table_file = std::size_t{16} << 20;
 
+// The bytes of one file. Errors name it; EFBIG beyond the limit above.
+Result<std::vector<std::byte>> read_table_file(const std::string& path);
+
 // The tables of a folder, ascending by file name: raw ACPI tables named by their signature, with a number where there
 // are several ("DMAR", "IORT2"), or "*.SIG.bin"; device trees "*.dtb". Other files are left alone. ENOENT when the
 // folder is not there or holds none; EFBIG beyond the limits above.

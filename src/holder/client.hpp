@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// Client: the service's way to the holder; one connection for each request.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "holder/message.hpp"
+
+namespace smmu::holder {
+
+class Client {
+public:
+    explicit Client(std::string socket) : socket_(std::move(socket)) {}
+
+    // The holder keeps copies of the descriptors. EEXIST: something lies under this name already.
+    Result<void> keep(std::string_view name, const Deposit& deposit) const;
+    // Copies of what lies under the name; nothing when there is none.
+    Result<std::optional<Deposit>> hand_out(std::string_view name) const;
+    // ENOENT: nothing lies under the name.
+    Result<void> let_go(std::string_view name) const;
+
+private:
+    // The reply, whatever its outcome. ENOENT: no holder runs; EPERM: somebody else sits at the socket.
+    Result<Message> ask(Verb verb, std::string_view name, const Deposit& deposit) const;
+
+    std::string socket_;
+};
+
+}  // namespace smmu::holder

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Keeper: the deposits of the holder.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "holder/message.hpp"
+
+namespace smmu::holder {
+
+class Keeper {
+public:
+    // Serves the one request of a connection, if whoever is at its other end may ask. A peer that breaks off or does not
+    // speak in time has asked nothing.
+    void serve(const protocol::Connection& connection);
+
+    std::size_t size() const { return deposits_.size(); }
+
+private:
+    int keep(Message request);
+    int let_go(const std::string& name);
+    void answer(const protocol::Connection& connection, Message request, const protocol::Deadline& deadline);
+
+    std::map<std::string, Deposit, std::less<>> deposits_;
+};
+
+}  // namespace smmu::holder

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// ClientMemory: a client's file of huge pages, held in place.
+#pragma once
+
+#include <memory>
+
+#include "platform/linux/host_files.hpp"
+#include "platform/platform.hpp"
+
+namespace smmu::platform::linux {
+
+// EINVAL: not a sealed memfd of huge pages, or beyond its end. ENOMEM: the pool of huge pages does not have those that the
+// client never touched.
+Result<std::unique_ptr<PinnedMemory>> pin_client_memory(const HostFiles& files, UniqueFd memory, std::uint64_t offset,
+                                                        std::uint64_t length);
+
+}  // namespace smmu::platform::linux
