@@ -31,7 +31,9 @@ int check(const CommandLine& line) {
     fmt::print("# {}: {} units, {} devices; tables from {}\n", machine->platform->name(), topology.units.size(),
                topology.devices.size(), line.tables.value_or("the machine"));
     fmt::print("{}\n# To paste into a file and change:\n{}", survey::findings_text(topology), survey::paste_ready(topology, *configuration));
-    return int(survey::verdict(topology));
+    const auto refused = machine->refused_host_devices(*configuration);
+    if (refused.empty()) return int(survey::verdict(topology));
+    return cannot("devices that this machine uses itself would be refused, so the service does not start:" + host_devices_text(refused));
 }
 
 }  // namespace smmu::daemon

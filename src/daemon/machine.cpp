@@ -38,6 +38,15 @@ Started<void> check_owners(const config::Configuration& configuration, const Mac
     return {};
 }
 
+// What the host's kernel uses would stop working: its disk first of all.
+Started<void> check_host_devices(const config::Configuration& configuration, const Machine& machine) {
+    const auto refused = machine.refused_host_devices(configuration);
+    if (refused.empty()) return {};
+    return stop(ExitStatus::configuration, left_as_found(machine.topology.units.size()) +
+                                               ", because devices that this machine uses itself would be refused:" +
+                                               host_devices_text(refused));
+}
+
 Started<void> check_trial(const config::Configuration& configuration, const Machine& machine) {
     if (configuration.trial.value.count() == 0 || machine.walked_tables.empty()) return {};
     return stop(ExitStatus::configuration, "NOT CONTAINED by this start: a unit is translating already, which a trial could not "
@@ -126,6 +135,10 @@ topology::Topology Machine::survey(const config::Configuration& configuration) c
     return survey::survey(input);
 }
 
+std::vector<HostDevice> Machine::refused_host_devices(const config::Configuration& configuration) const {
+    return daemon::refused_host_devices(platform->host_drivers(), pci, topology, configuration);
+}
+
 // A table that cannot be trusted is the survey's to report; here it only means that there are no windows.
 std::vector<platform::EcamWindow> Machine::config_windows() const {
     std::vector<platform::EcamWindow> windows;
@@ -191,6 +204,7 @@ Started<Machine> discover(const config::Configuration& configuration, const std:
     // Nothing was written so far: what the user said wrong leaves the machine as it was found.
     if (auto checked = check_configuration(machine.topology); !checked) return std::unexpected(checked.error());
     if (auto checked = check_owners(configuration, machine); !checked) return std::unexpected(checked.error());
+    if (auto checked = check_host_devices(configuration, machine); !checked) return std::unexpected(checked.error());
     if (auto checked = check_trial(configuration, machine); !checked) return std::unexpected(checked.error());
     if (auto looked = machine.look_at_pci_again(); !looked) return std::unexpected(looked.error());
     machine.topology = machine.survey(configuration);  // with access control as it is now

@@ -10,6 +10,7 @@
 
 #include "config/configuration.hpp"
 #include "daemon/exit_status.hpp"
+#include "daemon/host_devices.hpp"
 #include "memory/arena.hpp"
 #include "platform/platform.hpp"
 #include "survey/survey.hpp"
@@ -41,6 +42,7 @@ struct Machine {
     std::vector<survey::Table> tables_to_survey() const;  // views of `tables`
     // The machine as this configuration wants it; nothing is read anew.
     topology::Topology survey(const config::Configuration& configuration) const;
+    std::vector<HostDevice> refused_host_devices(const config::Configuration& configuration) const;
     // Reads PCI's functions again, as they are now, and sets their access control.
     Started<void> look_at_pci_again();
     // Where configuration space is, as firmware says.
