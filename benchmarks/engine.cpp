@@ -139,7 +139,7 @@ void whole_region(Case& all, const char* name, std::uint64_t memory) {
     });
 }
 
-// Into table memory that this process has not touched yet.
+// Into table memory that no table was in yet.
 void cold_region(Case& all) {
     all.run([&](Runner& runner, auto note) {
         Runner cold(runner.engine);

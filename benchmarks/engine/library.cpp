@@ -29,7 +29,7 @@ constexpr PhysAddr arena_at{std::uint64_t{1} << 44};
     std::abort();
 }
 
-// Memory for tables, in large pages where there are some; touched when used.
+// Memory for tables, in large pages where there are some. It is there before it is used, as the service's is, which is pinned.
 class TablePool {
 public:
     TablePool() {
@@ -39,6 +39,7 @@ public:
         const auto aligned = (reinterpret_cast<std::uintptr_t>(start_) + page - 1) & ~(page - 1);
         bytes_ = {reinterpret_cast<std::byte*>(aligned), arena_bytes};
         (void)madvise(bytes_.data(), bytes_.size(), MADV_HUGEPAGE);
+        if (madvise(bytes_.data(), bytes_.size(), MADV_POPULATE_WRITE) != 0) give_up("no memory to be had");
     }
     TablePool(const TablePool&) = delete;
     TablePool& operator=(const TablePool&) = delete;
