@@ -40,7 +40,8 @@ public:
         std::vector<IovaRange> disturbed;  // granted before and after, refused while this is carried out
         std::vector<IovaRange> starved;    // should have stayed but could not be rebuilt for lack of frames: closed
         std::vector<memory::Frame> frames;  // runs; those to begin with last
-        bool first_cuttable = false;        // its leaves are the first that can be cut: see PageTable
+        std::uint64_t returning = 0;        // tables that additions need besides, when the removals have given them back
+        unsigned reserved_before = 0;       // what the table's reserve was for: see PageTable
         std::size_t next_addition = 0;      // cursor of the adding stage
         std::uint64_t added_bytes = 0;      // of additions[next_addition]
     };

@@ -51,9 +51,10 @@ public:
     // Gives back what a plan holds that will not be committed, or not to its end: what it did stays done.
     void abandon(Plan&& plan) noexcept;
 
-    // The two halves of a commit. remove() clears entries and fills `gathered`; the caller flushes; then add() until
-    // done. A table cut off whole is not visited entry by entry on the hardware's side: one store unlinks it.
+    // The two halves of a commit. remove() clears entries and fills `gathered`; the caller flushes and reclaims, and calls
+    // regain() before anybody else may take what came back; then add() until done. A table cut off whole is not visited entry by entry on the hardware's side: one store unlinks it.
     void remove(Plan& plan, memory::Gather& gathered) noexcept;
+    void regain(Plan& plan) noexcept;
     Progress add(Plan& plan, Budget& budget) noexcept;
 
     std::optional<Translation> translate(Iova address) const noexcept;

@@ -238,6 +238,12 @@ void PageTable<F>::remove(Plan& plan, memory::Gather& gathered) noexcept {
 }
 
 template <Format F>
+void PageTable<F>::regain(Plan& plan) noexcept {
+    const auto taken = state_->take_frames(std::exchange(plan.parts().returning, 0), plan.parts().frames);
+    SMMU_ASSERT(taken.has_value());  // the removals gave as many back
+}
+
+template <Format F>
 Progress PageTable<F>::add(Plan& plan, Budget& budget) noexcept {
     SMMU_ASSERT(state_->planned && plan.stage != Plan::Stage::done && (plan.stage == Plan::Stage::adding || plan.removals().empty()));
     plan.stage = Plan::Stage::adding;
@@ -268,7 +274,7 @@ void PageTable<F>::release(memory::Gather& gathered) noexcept {
     state_->forget_use();
     gathered.retire(state_->arena.take_back(state_->root, std::uint64_t{1} << state_->root_order(), state_->account));
     gathered.cover_everything();
-    state_->release_reserve();
+    state_->lower_reserve(0);
     state_.reset();
 }
 

@@ -77,8 +77,8 @@ bool PageTable<F>::State::map_row_in_place(const Map& map) {
 template <Format F>
 bool PageTable<F>::State::map_slots_in_place(const Map& map) {
     const Place place = find_row(map.range, [&](unsigned level, Entry) { return leaves_suit(map, level); });
-    // The first leaves that can be cut need a reserve.
-    if (place.count == 0 || (place.level > lowest() && !cuttable)) return false;
+    // Leaves that can be cut need a reserve.
+    if (place.count == 0 || place.level > lowest() + reserved_depth) return false;
     if (!is_sound(map) || any_live(place.entries, place.count)) return false;
     store_leaves(row_of_leaves(place, map, map.range.first));
     memory::fence(geometry.coherency);

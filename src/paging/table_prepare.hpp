@@ -112,7 +112,7 @@ class PageTable<F>::Preparation {
 public:
     using Table = typename State::Table;
 
-    explicit Preparation(State& state) : state_(state) {}
+    explicit Preparation(State& state) : state_(state) { plan_.reserved_before = state.reserved_depth; }
 
     Result<Plan> run(std::span<const Change> changes) {
         SMMU_CHECK(sort(changes));
@@ -205,45 +205,69 @@ private:
         return TableCount(shape);
     }
 
-    std::uint64_t tables_for(TableCount& count, const Map& map) const {
-        return count.add(map.range, state_.leaf_levels(map),
-                         [&](unsigned level, Iova address) { return stays(level, address); });
-    }
+    // The tables that additions need: at once, and those that the removals retire and their flush gives back.
+    class Needs {
+    public:
+        explicit Needs(const Preparation& request)
+            : request_(&request), beyond_those_that_stay_(request.new_count()), beyond_those_there_(request.new_count()) {}
 
-    // Whether the table at `level` that translates `address` exists and keeps an entry through the removals: it has
-    // more live ones than they touch.
-    bool stays(unsigned level, Iova address) const {
+        void add(const Map& map) {
+            const Preparation& request = *request_;
+            const std::uint64_t levels = request.state_.leaf_levels(map);
+            const auto stays = [&](unsigned level, Iova address) {
+                const auto table = request.table_for(level, address);
+                return table && request.keeps_entry(*table);
+            };
+            const auto is_there = [&](unsigned level, Iova address) { return request.table_for(level, address).has_value(); };
+            const std::uint64_t more = beyond_those_there_.add(map.range, levels, is_there);
+            now += more;
+            returning += beyond_those_that_stay_.add(map.range, levels, stays) - more;
+        }
+
+        std::uint64_t now = 0, returning = 0;
+
+    private:
+        const Preparation* request_;
+        TableCount beyond_those_that_stay_, beyond_those_there_;
+    };
+
+    // The table at `level` that translates `address`.
+    std::optional<Table> table_for(unsigned level, Iova address) const {
         Table table = state_.root_table();
         while (table.level > level) {
             const std::uint64_t index = state_.index_in(table, address);
             const auto entry = state_.load(table, index);
-            if (F::is_empty(entry) || F::is_leaf(entry, table.level)) return false;
+            if (F::is_empty(entry) || F::is_leaf(entry, table.level)) return std::nullopt;
             table = state_.child(table, index, entry);
         }
-        const std::uint64_t live = state_.arena.tally(table.entries).live;
+        return table;
+    }
+
+    // Whether something in a table stays through the removals; else they retire it.
+    bool keeps_entry(const Table& table) const {
         const IovaRange span{table.base, state_.last_of(table)};
-        std::uint64_t touched = 0;
-        for (auto it = SortedRequest::from(removals_, span.first);
-             it != removals_.end() && it->first <= span.last && touched < live; ++it) {
-            const IovaRange part = *it->intersection(span);
-            touched += state_.index_in(table, part.last) - state_.index_in(table, part.first) + 1;
-        }
-        return live > touched;
+        return !state_.each_in_use(table, span, [&](IovaRange slot, auto entry, std::uint64_t index) {
+            const auto removal = SortedRequest::from(removals_, slot.first);
+            const bool touched = removal != removals_.end() && removal->first <= slot.last;
+            if (!touched) return false;
+            const bool goes = removal->contains(slot) ||
+                              (!F::is_leaf(entry, table.level) && !keeps_entry(state_.child(table, index, entry)));
+            return goes;
+        });
     }
 
     // A request that maps gets every frame, or an error.
     Result<void> take_for_all() {
         plan_.additions.insert(plan_.additions.end(), remainders_.begin(), remainders_.end());
         sort_additions();
-        TableCount count = new_count();
-        std::uint64_t needed = 0;
-        for (const Map& map : plan_.additions) needed += tables_for(count, map);
-        const bool cuttable = std::ranges::any_of(request_.maps, [&](const Map& map) { return state_.makes_cuttable(map); });
-        plan_.first_cuttable = cuttable && !state_.cuttable;
-        Result<void> taken;
-        if (plan_.first_cuttable) taken = state_.hold_reserve();
-        if (taken) taken = state_.take_frames(needed, plan_.frames);
-        if (!taken && plan_.first_cuttable) state_.release_reserve();
+        Needs needed(*this);
+        for (const Map& map : plan_.additions) needed.add(map);
+        plan_.returning = needed.returning;
+        unsigned depth = 0;
+        for (const Map& map : request_.maps) depth = std::max(depth, state_.cut_depth(map));
+        Result<void> taken = state_.raise_reserve(depth);
+        if (taken) taken = state_.take_frames(needed.now, plan_.frames);
+        if (!taken) state_.lower_reserve(plan_.reserved_before);
         return taken;
     }
 
@@ -251,21 +275,20 @@ private:
     Result<void> take_for_remainders() {
         const std::uint64_t obtainable = state_.arena.available(state_.account, State::table_order);
         const std::uint64_t most = obtainable + state_.reserved();
-        TableCount count = new_count();
-        std::uint64_t needed = 0;
+        Needs needed(*this);
         for (const Map& map : remainders_) {
-            TableCount with = count;
-            const std::uint64_t more = tables_for(with, map);
-            if (needed + more > most) {
+            Needs with = needed;
+            with.add(map);
+            if (with.now > most) {
                 plan_.starved.push_back(map.range);
                 continue;
             }
-            count = with;
-            needed += more;
+            needed = with;
             plan_.additions.push_back(map);
         }
-        SMMU_CHECK(state_.take_frames(std::min(needed, obtainable), plan_.frames));
-        for (std::uint64_t taken = obtainable; taken < needed; ++taken)
+        plan_.returning = needed.returning;
+        SMMU_CHECK(state_.take_frames(std::min(needed.now, obtainable), plan_.frames));
+        for (std::uint64_t taken = obtainable; taken < needed.now; ++taken)
             plan_.frames.push_back(State::take_table(state_.reserve));
         return {};
     }
@@ -312,7 +335,7 @@ void PageTable<F>::abandon(Plan&& plan) noexcept {
     SMMU_ASSERT(state_->planned);
     Plan::Parts& parts = plan.parts();
     const bool nothing_added = parts.next_addition == 0 && parts.added_bytes == 0;
-    if (nothing_added && parts.first_cuttable) state_->release_reserve();
+    if (nothing_added) state_->lower_reserve(parts.reserved_before);
     state_->settle(parts.frames);
 }
 

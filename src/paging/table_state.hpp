@@ -104,15 +104,14 @@ struct PageTable<F>::State {
     }
     Iova last_of(const Table& table) const { return slot_range(table, slots(table.level) - 1).last; }
 
-    // Whether mapping this makes leaves that a later removal could cut: larger than the smallest.
-    bool makes_cuttable(const Map& map) const {
-        const std::uint64_t levels = leaf_levels(map);
-        for (unsigned level = lowest() + 1; level < geometry.levels; ++level) {
+    // By how many levels the largest leaf that mapping this makes is above the smallest: so many tables a cut in it takes.
+    unsigned cut_depth(const Map& map) const {
+        for (unsigned level = top(); level > lowest(); --level) {
             const std::uint64_t from = (map.range.first.value + (span(level) - 1)) >> F::span_log2(level);
             const std::uint64_t to = (map.range.last.value + 1) >> F::span_log2(level);
-            if ((levels >> level & 1) != 0 && from < to) return true;
+            if (leaves_suit(map, level) && from < to) return level - lowest();
         }
-        return false;
+        return 0;
     }
 
     // Never a pointer outside the arena, whatever an entry says.
@@ -229,21 +228,23 @@ struct PageTable<F>::State {
     }
 
     // While there are leaves that can be cut, what rebuilds the rest of one is kept aside: a removal never lacks frames. It
-    // cuts at most two, one at each end, and may take all other entries of the tables on the way there: then each is a path.
-    std::uint64_t reserve_target() const { return cuttable ? 2 * std::uint64_t{top()} : 0; }
+    // cuts twice at most, at its ends. Tables that it empties on the way there come back by its flush.
+    std::uint64_t reserve_target() const { return 2 * std::uint64_t{reserved_depth}; }
     std::uint64_t reserved() const {
         std::uint64_t frames = 0;
         for (const memory::Frame& frame : reserve) frames += frame.count();
         return frames >> table_order;
     }
-    Result<void> hold_reserve() {
-        cuttable = true;
-        return take_frames(reserve_target(), reserve);
+    Result<void> raise_reserve(unsigned depth) {
+        if (depth <= reserved_depth) return {};
+        const std::uint64_t held = reserved(), wanted = 2 * std::uint64_t{depth};
+        SMMU_CHECK(take_frames(wanted - std::min(held, wanted), reserve));
+        reserved_depth = depth;
+        return {};
     }
-    void release_reserve() {
-        cuttable = false;
-        for (memory::Frame& frame : reserve) arena.discard(std::move(frame));
-        reserve.clear();
+    void lower_reserve(unsigned depth) {
+        reserved_depth = std::min(reserved_depth, depth);
+        for (std::uint64_t held = reserved(); held > reserve_target(); --held) arena.discard(take_table(reserve));
     }
     void refill_reserve() {
         const std::uint64_t held = reserved();
@@ -257,7 +258,7 @@ struct PageTable<F>::State {
         planned = false;
         for (memory::Frame& frame : runs) arena.discard(std::move(frame));
         runs.clear();
-        if (arena.tally(entries_at(root)).live == 0) release_reserve();
+        if (arena.tally(entries_at(root)).live == 0) lower_reserve(0);
         refill_reserve();
     }
 
@@ -338,7 +339,7 @@ struct PageTable<F>::State {
     memory::Account& account;
     PhysAddr root{};
     std::vector<memory::Frame> reserve;
-    bool cuttable = false;     // there are leaves that can be cut
+    unsigned reserved_depth = 0;  // of the deepest cut that leaves may need
     std::uint64_t tables = 0;  // frames of tables that are linked, the root's included
     bool planned = false;      // a plan is out
     static constexpr std::uint64_t nowhere = ~std::uint64_t{0};

@@ -90,7 +90,10 @@ private:
         table_.remove(plan, gathered);
         if (gathered.empty()) return {};
         Result<void> forgotten = flush(std::move(gathered));
-        if (!forgotten) abandon(std::move(plan));
+        if (forgotten)
+            table_.regain(plan);
+        else
+            abandon(std::move(plan));
         return forgotten;
     }
 

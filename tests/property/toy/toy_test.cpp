@@ -34,7 +34,7 @@ public:
     void touch_all(std::uint64_t root) {
         cells_ = {};
         links_.clear();
-        large_leaf_ = false;
+        cut_depth_ = 0;
         walk(root, geometry_.levels - 1, 0);
     }
     // What is cached and not what `now` says; and links likewise.
@@ -52,8 +52,8 @@ public:
         return problem_;
     }
     std::uint64_t tables() const { return links_.size() + 1; }
-    // A leaf is there that could be cut.
-    bool has_large_leaf() const { return large_leaf_; }
+    // How many tables deep the largest leaf that is there could be cut.
+    unsigned cut_depth() const { return cut_depth_; }
 
     Result<void> appeared(std::span<const Map>) override { return {}; }
     void failed() noexcept override { problem_ = "failed"; }
@@ -87,7 +87,8 @@ private:
                 problem_ = "rubbish in a linked table";
             } else if ((entry >> 30 & 1) != 0) {
                 if ((geometry_.leaf_sizes >> (12 + 2 * level) & 1) == 0) problem_ = "a leaf of a size not allowed";
-                if ((geometry_.leaf_sizes & ((std::uint64_t{1} << (12 + 2 * level)) - 1)) != 0) large_leaf_ = true;
+                const unsigned lowest = (static_cast<unsigned>(std::countr_zero(geometry_.leaf_sizes)) - 12) / 2;
+                cut_depth_ = std::max(cut_depth_, level - lowest);
                 if (frame % pages_of(level) != 0) problem_ = "a leaf whose memory is not aligned to it";
                 for (std::uint64_t p = 0; p < pages_of(level); ++p)
                     cells_[page + p] = {frame + p, static_cast<Access>(entry & 3)};
@@ -120,7 +121,7 @@ private:
     Geometry geometry_;
     Cells cells_{};
     std::vector<Link> links_;
-    bool large_leaf_ = false;
+    unsigned cut_depth_ = 0;
     std::string problem_;
 };
 
@@ -223,7 +224,7 @@ private:
         ASSERT_EQ(device.stale(root, cells), "");
         ASSERT_EQ(space.table().check_shape(), "");
         // From the first leaf that can be cut until nothing is mapped.
-        if (device.has_large_leaf()) reserve_ = 2 * (geometry_.levels - 1);
+        reserve_ = std::max<std::uint64_t>(reserve_, 2 * device.cut_depth());
         if (cells == Cells{}) reserve_ = 0;
         ASSERT_EQ(space.table_frames(), device.tables() + reserve_);
     }

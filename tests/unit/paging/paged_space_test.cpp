@@ -221,15 +221,15 @@ TEST_F(PagedSpaceTest, WhatIsRefusedOrAbandonedCostsNothing) {
     const auto large = [](std::uint64_t at) { return Map{range(at, m2), PhysAddr{0}, read_write}; };
     ASSERT_EQ(request({Map{range(0, k4), PhysAddr{0}, read_write}}), 0);
     const std::uint64_t held = account.held;
-    account.limit = held + 8;  // the reserve for cut leaves, and two tables
+    account.limit = held + 4;  // the reserve for cut leaves, and two tables
     EXPECT_EQ(code_of({large(t1), large(2 * t1)}), EDQUOT);
     EXPECT_EQ(account.held, held);
     EXPECT_EQ(code_of({large(t1)}), 0);
     EXPECT_EQ(account.held, held) << "abandoned";
     ASSERT_EQ(request({large(t1)}), 0);
-    EXPECT_EQ(account.held, held + 8);
+    EXPECT_EQ(account.held, held + 4);
     ASSERT_EQ(request({Unmap{range(t1, m2)}}), 0);
-    EXPECT_EQ(account.held, held + 6) << "the reserve stays while anything is mapped";
+    EXPECT_EQ(account.held, held + 2) << "the reserve stays while anything is mapped";
     ASSERT_EQ(request({Unmap{range(0, k4)}}), 0);
     EXPECT_EQ(account.held, 1u) << "the root";
 }
@@ -268,18 +268,35 @@ TEST_F(PagedSpaceTest, RemovalsNeverLackMemory) {
     EXPECT_EQ(target(g1 - k4), ~std::uint64_t{0});
     EXPECT_EQ(target(g1 - k4 - 1), g1 - k4 - 1);
     EXPECT_EQ(space->table_frames(), frames) << "four tables more, four of the reserve less";
-    // The reserve is down to two: what can no longer be rebuilt closes, and the plan says so.
-    ASSERT_EQ(request({Unmap{range(m2, k4)}}), 0);
+    // The reserve is used up: what can no longer be rebuilt closes, and the plan says so.
     auto starved = space->prepare(std::vector<Change>{Unmap{range(2 * m2, k4)}, Unmap{range(4 * m2, k4)}});
     ASSERT_TRUE(starved.has_value());
     EXPECT_FALSE(starved->starved().empty());
     ASSERT_TRUE(space->commit(*starved, all).has_value());
-    for (const IovaRange& closed : {range(4 * m2, k4), range(5 * m2 - k4, k4)})
+    for (const IovaRange& closed : {range(2 * m2, k4), range(3 * m2 - k4, k4), range(4 * m2, k4), range(5 * m2 - k4, k4)})
         EXPECT_EQ(target(closed.first.value), ~std::uint64_t{0});
     EXPECT_EQ(space->table().check_shape(), "");
     account.limit = ~std::uint64_t{0};
     EXPECT_EQ(code_of({}), 0);
     EXPECT_EQ(space->table().check_shape(), "");
+}
+
+TEST_F(PagedSpaceTest, TablesThatComeBackAreNotTakenBefore) {
+    // All of a leaf table goes, and all but a page of it is wanted again; so of the tables above.
+    ASSERT_EQ(request({Map{range(0, 3 * k4), PhysAddr{0}, read_write}}), 0);
+    account.limit = account.held;
+    EXPECT_EQ(request({Unmap{range(0, 3 * k4)}, Map{range(k4, 2 * k4), PhysAddr{g1}, read_write}}), 0);
+    EXPECT_EQ(target(k4), g1);
+    EXPECT_EQ(target(0), ~std::uint64_t{0});
+    EXPECT_EQ(account.held, account.limit);
+    // A cut that leaves nothing else in the tables above it takes the two tables below.
+    account.limit = ~std::uint64_t{0};
+    ASSERT_EQ(request({Unmap{range(0, g1)}, Map{range(g1, g1), PhysAddr{0}, read_write}}), 0);
+    account.limit = account.held;
+    ASSERT_EQ(request({Unmap{range(g1, g1 - k4)}}), 0);
+    EXPECT_EQ(target(2 * g1 - k4), g1 - k4);
+    EXPECT_EQ(space->table().check_shape(), "");
+    EXPECT_EQ(account.held, account.limit) << "out of the reserve";
 }
 
 TEST_F(PagedSpaceTest, WhatNeedsNoTableIsDoneInPlace) {
@@ -324,6 +341,9 @@ TEST_F(PagedSpaceTest, LargeLeavesInPlace) {
     ASSERT_EQ(request({Map{range(0, m2), PhysAddr{g1}, read_write}}), 0);
     const std::uint64_t frames = space->table_frames();
     EXPECT_TRUE(map(range(m2, 4 * m2), 4 * g1));
+    EXPECT_FALSE(map(range(4 * g1, 2 * g1), 8 * g1)) << "a deeper cut needs a larger one";
+    ASSERT_EQ(request({Map{range(3 * g1, g1), PhysAddr{0}, read_write}}), 0);
+    EXPECT_EQ(space->table_frames(), frames + 2);
     EXPECT_TRUE(map(range(4 * g1, 2 * g1), 8 * g1));
     EXPECT_EQ(target(4 * m2 + 5), 4 * g1 + 3 * m2 + 5);
     EXPECT_EQ(target(6 * g1 - 1), 10 * g1 - 1);
@@ -339,7 +359,7 @@ TEST_F(PagedSpaceTest, LargeLeavesInPlace) {
     EXPECT_EQ(log.ranges, (std::vector{range(m2, g1 - 2 * m2)}));
     EXPECT_TRUE(*space->unmap_in_place(range(4 * g1, g1)));
     EXPECT_EQ(space->table().check_shape(), "");
-    EXPECT_EQ(space->table_frames(), frames);
+    EXPECT_EQ(space->table_frames(), frames + 2);
     EXPECT_EQ(target(0), g1);
     EXPECT_EQ(target(5 * g1), 9 * g1);
 }
