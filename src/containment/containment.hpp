@@ -200,7 +200,8 @@ public:
     };
     virtual std::optional<Record> next() noexcept = 0;  // oldest first
     virtual bool waiting() const noexcept = 0;
-    // Called (from inside a Containment call) when a record is put into an empty reader.
+    // Called (from inside a Containment call) when a record comes into an empty reader: it may be there only when that
+    // call has returned.
     virtual void on_waiting(std::function<void()> callback) = 0;
     // Of one device, or (nothing) of streams no known device has: seen = delivered + coalesced +
     // dropped + waiting.
