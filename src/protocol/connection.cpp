@@ -15,8 +15,7 @@
 namespace smmu::protocol {
 
 void Descriptors::clear() {
-    for (UniqueFd& descriptor : held_) descriptor.reset();
-    count_ = 0;
+    for (; count_ > 0; --count_) held_[count_ - 1].reset();
 }
 
 bool Descriptors::add(UniqueFd descriptor) {
