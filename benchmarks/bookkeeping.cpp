@@ -114,7 +114,7 @@ public:
         return value(service_->connect(identity));
     }
     ObjectId object(ClientId client) { return value(service_->create_object(client, false)); }
-    void run(Result<std::unique_ptr<Operation>> begun) {
+    void run(Result<std::shared_ptr<Operation>> begun) {
         const auto operation = value(std::move(begun));
         units::Budget budget;
         while (operation->step(budget) == units::Progress::more) budget = {};

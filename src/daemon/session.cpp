@@ -39,8 +39,8 @@ bool Session::reads_its_replies() const {
 bool Session::receive() {
     static std::array<std::byte, protocol::packet_limit> buffer;  // one thread, one packet at a time
     protocol::Descriptors descriptors;
-    const auto packet = client_ ? connection_.receive(buffer, descriptors, protocol::Deadline::passed())
-                                : connection_.receive_bytes(buffer);
+    const auto no_wait = protocol::Deadline::passed();
+    const auto packet = client_ ? connection_.receive(buffer, descriptors, no_wait) : connection_.receive_bytes(buffer, no_wait);
     if (!packet) return packet.error().code == EAGAIN;
 
     const auto header = protocol::decode_header(*packet);
