@@ -116,7 +116,7 @@ public:
         return value(service_->connect(identity));
     }
     ObjectId object(ClientId client) { return value(service_->create_object(client, false)); }
-    void run(Result<std::unique_ptr<Operation>> begun) {
+    void run(Result<std::shared_ptr<Operation>> begun) {
         const auto operation = value(std::move(begun));
         units::Budget budget;
         while (operation->step(budget) == units::Progress::more) budget = {};
@@ -176,7 +176,7 @@ GrantRequest::Piece piece_at(std::uint64_t place) {
 std::uint64_t held_place(std::uint64_t i) { return i / 63 * 64 + i % 63; }
 std::uint64_t free_place(std::uint64_t i) { return i * 64 + 63; }
 
-GrantRequest request(std::vector<GrantRequest::Piece> pieces, Access access) {
+GrantRequest request(GrantRequest::Pieces pieces, Access access) {
     GrantRequest made;
     made.pieces = std::move(pieces);
     made.access = access;
@@ -192,7 +192,7 @@ struct Holder {
         constexpr std::uint64_t at_once = 512;
         const std::uint64_t before = allocated();
         for (std::uint64_t i = 0; i < grants; i += at_once) {
-            std::vector<GrantRequest::Piece> pieces;
+            GrantRequest::Pieces pieces;
             for (std::uint64_t j = i; j < std::min(grants, i + at_once); ++j) pieces.push_back(piece_at(held_place(j)));
             house.change(client, object, request(std::move(pieces), read_write));
         }
@@ -241,7 +241,7 @@ void lists(House& house, int rounds) {
     constexpr std::uint64_t listed = 512;
     Holder holder(house, 0, 100'000);
     std::vector<double> one, list, removal;
-    std::vector<GrantRequest::Piece> pieces;
+    GrantRequest::Pieces pieces;
     for (std::uint64_t i = 0; i < listed; ++i) pieces.push_back(piece_at(200'000 + i));
     for (int round = 0; round < rounds * 20; ++round) {
         one.push_back(nanoseconds([&] { house.change(holder.client, holder.object, request({pieces[0]}, read_write)); }));

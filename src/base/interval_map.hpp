@@ -31,6 +31,9 @@ public:
 
     // `value` holds in `range` from now on, counted from the range's first address.
     void assign(Range<A> range, const V& value) {
+        if (const auto there = find(range.first); there && there->range.last >= range.last &&
+                                                  advanced(there->value, range.first - there->range.first) == value)
+            return;  // it does already
         erase(range);
         Piece piece{range, value};
         const auto left = pieces_.at_or_below(range.first);

@@ -2,7 +2,6 @@
 #include "client/session.hpp"
 
 #include <pthread.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
@@ -102,8 +101,8 @@ Checked<> Session::connect() {
     if (!opened) return std::unexpected(opened.error());
     if (const auto trusted = check_service(opened->fd()); !trusted)
         return std::unexpected(trusted.error());
+    if (!this_process_.set()) return refuse(ENOMEM, "no memory to tell a forked process from this one");
     connection_ = std::move(*opened);
-    process_ = getpid();
     wake_channel_current = false;
     const auto greeted = greet(deadline);
     if (!greeted) lose();
@@ -133,8 +132,7 @@ Checked<protocol::Reply> Session::exchange(Opcode opcode, protocol::Bytes packet
         failure = sent.error();
         // Nothing has left: a descriptor of the caller's is at fault, not the connection.
         if (failure.code != EAGAIN && failure.code != ENOTCONN) return std::unexpected(failure);
-    } else if (const auto received = connection_.receive(buffer_, descriptors_, deadline);
-               !received) {
+    } else if (const auto received = receive(opcode, deadline); !received) {
         failure = received.error();
     } else {
         auto reply = protocol::decode_reply(*received, descriptors_.size(), opcode, sequence_);
@@ -145,6 +143,13 @@ Checked<protocol::Reply> Session::exchange(Opcode opcode, protocol::Bytes packet
     lose();
     if (failure.code == EAGAIN) return refuse(ETIMEDOUT, "the service does not answer in time");
     return std::unexpected(failure);
+}
+
+Checked<protocol::Bytes> Session::receive(Opcode opcode, const Deadline& deadline) {
+    descriptors_.clear();
+    if (protocol::find_command(std::uint16_t(opcode))->reply_descriptors == 0)
+        return connection_.receive_bytes(buffer_, deadline);
+    return connection_.receive(buffer_, descriptors_, deadline);
 }
 
 void Session::lose() {
@@ -164,7 +169,7 @@ void Session::abandon() {
 }
 
 bool Session::belongs_to_another_process() const {
-    return uses_ != 0 && process_ != getpid();
+    return uses_ != 0 && !this_process_.is_set();
 }
 
 }  // namespace smmu::client

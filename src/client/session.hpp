@@ -3,11 +3,10 @@
 // the objects. There is one, used under its lock.
 #pragma once
 
-#include <sys/types.h>
-
 #include <array>
 #include <chrono>
 
+#include "client/fork_mark.hpp"
 #include "client/object_registry.hpp"
 #include "client/registration.hpp"
 #include "protocol/connection.hpp"
@@ -62,11 +61,12 @@ private:
     protocol::Checked<> greet(const protocol::Deadline& deadline);
     protocol::Checked<protocol::Reply> exchange(protocol::Opcode opcode, protocol::Bytes packet,
                                                 int descriptor, const protocol::Deadline& deadline);
+    protocol::Checked<protocol::Bytes> receive(protocol::Opcode opcode, const protocol::Deadline& deadline);
     void lose();
 
     protocol::Connection connection_;
     unsigned uses_ = 0;
-    pid_t process_ = 0;
+    ForkMark this_process_;  // that connected
     std::uint32_t sequence_ = 0;
     protocol::Descriptors descriptors_;
     alignas(8) std::array<std::byte, protocol::packet_limit> buffer_{};

@@ -93,12 +93,11 @@ Result<void> Containment::destroy_object(ClientId client, ObjectId object) noexc
     return release_objects(*state_, {{object}}, Ending::by_owner);
 }
 
-Result<std::unique_ptr<Operation>> Containment::add_device(ClientId id, ObjectId object_id,
+Result<std::shared_ptr<Operation>> Containment::add_device(ClientId id, ObjectId object_id,
                                                            const DeviceQuery& device) {
     SMMU_TRY(Client * client, client_of(*state_, id));
     SMMU_TRY(Object * object, state_->object_of(id, object_id));
-    SMMU_TRY(auto work, containment::add_device(*state_, *client, *object, device));
-    return std::make_unique<WorkHandle>(std::move(work));
+    return containment::add_device(*state_, *client, *object, device);
 }
 
 Result<void> Containment::remove_device(ClientId id, const DeviceQuery& query) noexcept {
@@ -117,12 +116,11 @@ Result<void> Containment::remove_device(ClientId id, const DeviceQuery& query) n
     return result;
 }
 
-Result<std::unique_ptr<Operation>> Containment::change_grants(ClientId id, ObjectId object_id,
+Result<std::shared_ptr<Operation>> Containment::change_grants(ClientId id, ObjectId object_id,
                                                               GrantRequest request) {
     SMMU_TRY(Client * client, client_of(*state_, id));
     SMMU_TRY(Object * object, state_->object_of(id, object_id));
-    SMMU_TRY(auto work, containment::change_grants(*state_, *client, *object, std::move(request)));
-    return std::make_unique<WorkHandle>(std::move(work));
+    return containment::change_grants(*state_, *client, *object, std::move(request));
 }
 
 Result<std::vector<topology::Grant>> Containment::reserved(const DeviceQuery& query) const {

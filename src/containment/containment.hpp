@@ -16,6 +16,7 @@
 #include "base/clock.hpp"
 #include "base/ids.hpp"
 #include "base/result.hpp"
+#include "base/short_list.hpp"
 #include "containment/held_memory.hpp"
 #include "containment/identity.hpp"
 #include "containment/transgression.hpp"
@@ -66,7 +67,8 @@ struct GrantRequest {
         IovaRange device_addresses;
         PhysAddr physical;
     };
-    std::vector<Piece> pieces;     // in the order of the call: the last one wins
+    using Pieces = ShortList<Piece, 2>;
+    Pieces pieces;                 // in the order of the call: the last one wins
     Access access = Access::none;  // none: removes
     bool translated = false;       // SMF_TARGET: needs ability target unless `memory` is given
     std::shared_ptr<HeldMemory> memory;  // by fd: physical addresses lie in its extents
@@ -79,7 +81,7 @@ class Operation {
 public:
     virtual ~Operation() = default;
     virtual units::Progress step(units::Budget& budget) noexcept = 0;
-    virtual Result<void> result() noexcept = 0;  // after done
+    virtual const Result<void>& result() const noexcept = 0;  // after done
 };
 
 class Reader;
@@ -114,11 +116,11 @@ public:
 
     Result<ObjectId> create_object(ClientId client, bool reserved_manual);
     Result<void> destroy_object(ClientId client, ObjectId object) noexcept;
-    Result<std::unique_ptr<Operation>> add_device(ClientId client, ObjectId object,
+    Result<std::shared_ptr<Operation>> add_device(ClientId client, ObjectId object,
                                                   const DeviceQuery& device);
     Result<void> remove_device(ClientId client, const DeviceQuery& device) noexcept;
     // Adds or (access none) removes.
-    Result<std::unique_ptr<Operation>> change_grants(ClientId client, ObjectId object,
+    Result<std::shared_ptr<Operation>> change_grants(ClientId client, ObjectId object,
                                                      GrantRequest request);
     // Reserved regions of one device. ENOENT when unknown.
     Result<std::vector<topology::Grant>> reserved(const DeviceQuery& device) const;
@@ -200,7 +202,8 @@ public:
     };
     virtual std::optional<Record> next() noexcept = 0;  // oldest first
     virtual bool waiting() const noexcept = 0;
-    // Called (from inside a Containment call) when a record is put into an empty reader.
+    // Called (from inside a Containment call) when a record comes into an empty reader: it may be there only when that
+    // call has returned.
     virtual void on_waiting(std::function<void()> callback) = 0;
     // Of one device, or (nothing) of streams no known device has: seen = delivered + coalesced +
     // dropped + waiting.

@@ -13,7 +13,7 @@ namespace {
 // Puts granules at their own addresses in; permissions of what is there already are united.
 void put_identity(GranuleMap& map, PhysRange memory, Access access) {
     const IovaRange range{{memory.first.value}, {memory.last.value}};
-    std::vector<Run> met;
+    Runs met;
     map.for_each_in(range, [&](IovaRange part, const Leaf& there) { met.push_back({part, there}); });
     map.assign(range, {memory.first, access});
     for (const Run& there : met) map.assign(there.range, {there.leaf.physical, access | there.leaf.access});
@@ -92,7 +92,7 @@ void put_doorbell(GranuleMap& map, const topology::Grant& bell, const units::Cap
 
 }  // namespace
 
-Windows windows_of(std::vector<IovaRange> ranges, unsigned granule_log2) {
+Windows windows_of(ShortList<IovaRange, 2> ranges, unsigned granule_log2) {
     for (IovaRange& range : ranges) range = range.rounded_out(granule_log2);
     std::ranges::sort(ranges);
     Windows windows;
@@ -199,8 +199,8 @@ Runs without(const Runs& runs, const GranuleSet& left_out) {
     return result;
 }
 
-std::vector<IovaRange> vanished(const Runs& before, const Runs& after) {
-    std::vector<IovaRange> result;
+Windows vanished(const Runs& before, const Runs& after) {
+    Windows result;
     sweep(before, after, [&](IovaRange part, const std::optional<Leaf>&, const std::optional<Leaf>& stays) {
         if (!stays) result.push_back(part);
     });

@@ -6,9 +6,9 @@
 
 #include <span>
 #include <variant>
-#include <vector>
 
 #include "base/result.hpp"
+#include "base/short_list.hpp"
 #include "containment/grants.hpp"
 #include "containment/protected_set.hpp"
 #include "topology/topology.hpp"
@@ -34,16 +34,16 @@ struct Run {
     friend bool operator==(const Run&, const Run&) = default;
 };
 // Ascending and disjoint; runs that continue one another are one.
-using Runs = std::vector<Run>;
+using Runs = ShortList<Run, 2>;
 
 // Ranges of device addresses, whole granules, ascending and disjoint: where a change may make a
 // difference.
-using Windows = std::vector<IovaRange>;
+using Windows = ShortList<IovaRange, 2>;
 
 inline constexpr IovaRange all_addresses{{0}, {~std::uint64_t{0}}};
 
 // Rounds ranges out to granules, sorts them and joins those that touch.
-Windows windows_of(std::vector<IovaRange> ranges, unsigned granule_log2);
+Windows windows_of(ShortList<IovaRange, 2> ranges, unsigned granule_log2);
 
 // The permissions that a unit can say and that hold at least `wanted`.
 Access expressible(const units::Capabilities& unit, Access wanted);
@@ -73,13 +73,13 @@ using GranuleSet = IntervalMap<Iova, std::monostate>;
 Runs without(const Runs& runs, const GranuleSet& left_out);
 
 // The parts of `before` in which nothing is in `after`, ascending.
-std::vector<IovaRange> vanished(const Runs& before, const Runs& after);
+Windows vanished(const Runs& before, const Runs& after);
 
 // What must be asked of a space that holds `now` so that it holds `wanted`. What is the same in both is not
 // touched. Removals ascending, then additions ascending.
 struct Difference {
-    std::vector<paging::Unmap> removals;
-    std::vector<paging::Map> additions;
+    ShortList<paging::Unmap, 2> removals;
+    ShortList<paging::Map, 2> additions;
     bool empty() const { return removals.empty() && additions.empty(); }
 };
 Difference difference(const Runs& now, const Runs& wanted);

@@ -8,18 +8,6 @@
 namespace smmu::containment {
 namespace {
 
-// The grants that reach into some windows or end where one begins: a change of them is made here first.
-Grants around(const Grants& grants, const Windows& windows) {
-    Grants result;
-    for (const IovaRange& window : windows) {
-        const Iova first = window.first == all_addresses.first ? window.first : window.first - 1;
-        const Iova last = window.last == all_addresses.last ? window.last : window.last + 1;
-        for (auto it = grants.from(first); it != grants.end() && it.first() <= last; ++it)
-            result.assign({it.first(), it.last()}, it->value);
-    }
-    return result;
-}
-
 Result<void> check_request(const Client& client, const GrantRequest& request) {
     if (request.access == Access::none) return {};
     if (request.translated && !request.memory && !client.identity.abilities.target)
@@ -38,17 +26,48 @@ Result<void> check_request(const Client& client, const GrantRequest& request) {
     return {};
 }
 
-void write_down(Grants& grants, const GrantRequest& request, MemoryNumber memory) {
-    for (const GrantRequest::Piece& piece : request.pieces) {
-        if (request.access == Access::none)
-            grants.erase(piece.device_addresses);
-        else
-            grants.assign(piece.device_addresses, {piece.physical, request.access, memory});
+// What a request writes over, in windows that hold all of it.
+class Rewriting {
+public:
+    // A part of a grant.
+    struct Part {
+        IovaRange range;
+        Grant grant;
+    };
+    using Parts = ShortList<Part, 2>;
+
+    // The grants are as the request wants them from here on, so that every further question about them is asked of
+    // themselves; they are put back unless the change is kept.
+    Rewriting(Grants& grants, const Windows& windows, const GrantRequest& request, MemoryNumber memory)
+        : grants_(grants), windows_(windows) {
+        for (const IovaRange& window : windows)
+            grants.for_each_in(window, [&](IovaRange range, const Grant& grant) { before_.push_back({range, grant}); });
+        for (const GrantRequest::Piece& piece : request.pieces) {
+            if (request.access == Access::none)
+                grants.erase(piece.device_addresses);
+            else
+                grants.assign(piece.device_addresses, {piece.physical, request.access, memory});
+        }
     }
-}
+    Rewriting(const Rewriting&) = delete;
+    Rewriting& operator=(const Rewriting&) = delete;
+    ~Rewriting() {
+        if (kept_) return;
+        for (const IovaRange& window : windows_) grants_.erase(window);
+        for (const Part& part : before_) grants_.assign(part.range, part.grant);
+    }
+    void keep_the_change() { kept_ = true; }
+    const Parts& before() const { return before_; }  // ascending
+
+private:
+    Grants& grants_;
+    const Windows& windows_;
+    Parts before_;
+    bool kept_ = false;
+};
 
 Windows touched_by(const GrantRequest& request, unsigned granule_log2) {
-    std::vector<IovaRange> ranges;
+    ShortList<IovaRange, 2> ranges;
     ranges.reserve(request.pieces.size());
     for (const GrantRequest::Piece& piece : request.pieces)
         ranges.push_back(piece.device_addresses);
@@ -57,6 +76,7 @@ Windows touched_by(const GrantRequest& request, unsigned granule_log2) {
 
 // To tell a late access from one that was never allowed.
 void remember_removals(const State& state, Object& object, const Runs& before, const Runs& after) {
+    if (before == after) return;
     const Instant now = state.clock.now();
     for (const IovaRange& gone : vanished(before, after)) object.history.add(gone, now);
 }
@@ -74,19 +94,19 @@ Result<void> charge(const State& state, const User& user, const Object& object, 
 
 // Counts what of held memory is granted after a change inside the windows. Returns the memory that is granted no
 // more, to be let go when it is out of reach.
-HeldMemories::Held recount(HeldMemories& memories, const Windows& windows, const Grants& before, const Grants& after) {
+HeldMemories::Held recount(HeldMemories& memories, const Windows& windows, const Rewriting::Parts& before,
+                           const Grants& after) {
     if (memories.empty()) return {};
     for (const IovaRange& window : windows)
         after.for_each_in(window, [&](IovaRange part, const Grant& grant) {
             if (grant.memory() != MemoryNumber::none) memories.granted(grant.memory(), part.length());
         });
     HeldMemories::Held unused;
-    for (const IovaRange& window : windows)
-        before.for_each_in(window, [&](IovaRange part, const Grant& grant) {
-            if (grant.memory() == MemoryNumber::none) return;
-            memories.removed(grant.memory(), part.length());
-            if (auto memory = memories.take_unused(grant.memory())) unused.push_back(std::move(memory));
-        });
+    for (const auto& [part, grant] : before) {
+        if (grant.memory() == MemoryNumber::none) continue;
+        memories.removed(grant.memory(), part.length());
+        if (auto memory = memories.take_unused(grant.memory())) unused.push_back(std::move(memory));
+    }
     return unused;
 }
 
@@ -94,23 +114,20 @@ Result<std::shared_ptr<Work>> change(State& state, Client& client, Object& objec
                                      MemoryNumber memory) {
     const bool removal = request.access == Access::none;
     const Windows windows = touched_by(request, object.granule_log2);
-    Grants after = around(object.grants, windows);
-    const std::uint64_t untouched = object.grants.size() - after.size();
-    SMMU_TRY(const Runs opened_before, rounded_out(after, windows, object.granule_log2));
-    write_down(after, request, memory);
-    const std::uint64_t held = untouched + after.size();
+    SMMU_TRY(const Runs opened_before, rounded_out(object.grants, windows, object.granule_log2));
+    Rewriting rewriting(object.grants, windows, request, memory);
+    const std::uint64_t held = object.grants.size();
     SMMU_CHECK(charge(state, *client.user, object, held, removal));
-    if (!removal) SMMU_CHECK(check_grants(state, client, object, after, windows));
-    SMMU_TRY(const Runs opened_after, rounded_out(after, windows, object.granule_log2));
+    if (!removal) SMMU_CHECK(check_grants(state, client, object, object.grants, windows));
+    SMMU_TRY(const Runs opened_after, rounded_out(object.grants, windows, object.granule_log2));
     Preparation preparation(state, object);
     SMMU_CHECK(preparation.prepare(windows, opened_before, opened_after,
                                    removal ? Preparation::On::shortage_closes : Preparation::On::shortage_fails));
 
-    auto unused = recount(object.memories, windows, object.grants, after);
+    rewriting.keep_the_change();
+    auto unused = recount(object.memories, windows, rewriting.before(), object.grants);
     // Memory that came with the request and of which nothing was granted.
     if (auto nothing_granted = object.memories.take_unused(memory)) unused.push_back(std::move(nothing_granted));
-    write_down(object.grants, request, memory);
-    SMMU_ASSERT(object.grants.size() == held);
     client.user->grants += held - object.grants_charged;
     object.grants_charged = held;
     remember_removals(state, object, opened_before, opened_after);
@@ -120,7 +137,7 @@ Result<std::shared_ptr<Work>> change(State& state, Client& client, Object& objec
 
 // What lack of tables keeps closed, so much of it as one call opens.
 Windows starved_windows(const State& state, const Object& object) {
-    std::vector<IovaRange> ranges;
+    ShortList<IovaRange, 2> ranges;
     for (const Space* space : state.spaces.of(object.id))
         for (const auto& piece : space->starved) {
             if (ranges.size() == reopened_at_once) break;

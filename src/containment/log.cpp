@@ -23,6 +23,12 @@ RepeatKey key_of(const Transgression& t) {
 
 }  // namespace
 
+void ReaderQueue::announce() {
+    if (announced_ || !queue_.empty()) return;
+    announced_ = true;
+    if (callback_) callback_();
+}
+
 void ReaderQueue::put(const Transgression& transgression) {
     Count& count = counts_[transgression.device];
     ++count.seen;
@@ -40,10 +46,10 @@ void ReaderQueue::put(const Transgression& transgression) {
         dropped_ = true;
         return;
     }
-    const bool was_empty = queue_.empty();
+    announce();
     queue_.push_back(transgression);
+    announced_ = false;
     ++count.waiting;
-    if (was_empty && callback_) callback_();
 }
 
 // A storm of some devices must not cost a quiet device its record: the newest record of the device
@@ -84,11 +90,19 @@ Reader* TransgressionLog::open(ClientId client, ReaderScope scope) {
     return added ? &it->second : nullptr;
 }
 
+template <class F>
+void TransgressionLog::for_each_reader_of(std::optional<ClientId> owner, F f) {
+    for (auto& [client, reader] : readers_)
+        if (reader.scope() == ReaderScope::everything || owner == client) f(reader);
+}
+
+void TransgressionLog::announce(std::optional<ClientId> owner) {
+    for_each_reader_of(owner, [](ReaderQueue& reader) { reader.announce(); });
+}
+
 void TransgressionLog::add(Transgression transgression, std::optional<ClientId> owner) {
     transgression.sequence = ++last_sequence_;
-    // Readers first: their clients are told at once.
-    for (auto& [client, reader] : readers_)
-        if (reader.scope() == ReaderScope::everything || owner == client) reader.put(transgression);
+    for_each_reader_of(owner, [&](ReaderQueue& reader) { reader.put(transgression); });
     if (transgression.cause != Cause::device_gone) remember(transgression);
 }
 

@@ -40,6 +40,8 @@ public:
     explicit ReaderQueue(ReaderScope scope) : scope_(scope) {}
     ReaderScope scope() const { return scope_; }
 
+    // A refusal will be put in before this call of containment ends: who waits for one is told now.
+    void announce();
     void put(const Transgression& transgression);
     // Hardware lost refusals; nobody knows whose.
     void hardware_lost() { dropped_ = true; }
@@ -57,6 +59,7 @@ private:
     std::deque<Transgression> queue_;
     std::map<Source, Count> counts_;  // `waiting` is the number of its slots
     bool dropped_ = false;
+    bool announced_ = false;  // and not put in yet
     std::function<void()> callback_;
 };
 
@@ -69,7 +72,10 @@ public:
     Reader* open(ClientId client, ReaderScope scope);
     void close(ClientId client) { readers_.erase(client); }
 
-    // Gives it its number and hands it on. `owner`: the client whose device it was.
+    // To be called as soon as it is known whose device was refused, with add() to follow: its client wakes up while the
+    // rest is found out. `owner`: the client whose device it was.
+    void announce(std::optional<ClientId> owner);
+    // Gives it its number and hands it on; announces it if nobody has.
     void add(Transgression transgression, std::optional<ClientId> owner);
     void hardware_lost(UnitId unit, std::uint64_t at_least, Instant when);
     void muted(UnitId unit, StreamId stream, Instant when);
@@ -79,6 +85,8 @@ public:
     const std::list<Transgression>& recent() const { return recent_; }
 
 private:
+    template <class F>
+    void for_each_reader_of(std::optional<ClientId> owner, F f);
     void add_episode(LossEpisode episode);
     void remember(const Transgression& transgression);
 

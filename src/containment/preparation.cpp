@@ -49,17 +49,17 @@ Result<void> Preparation::prepare_space(const Space& space, const Windows& windo
     Difference change = difference(now, wanted);
     if (change.empty()) return {};
     const auto requested = [&] {
-        std::vector<units::Change> changes;
+        ShortList<units::Change, 2> changes;
         changes.reserve(change.removals.size() + change.additions.size());
-        changes.insert(changes.end(), change.removals.begin(), change.removals.end());
-        changes.insert(changes.end(), change.additions.begin(), change.additions.end());
+        for (const paging::Unmap& removal : change.removals) changes.push_back(removal);
+        for (const paging::Map& addition : change.additions) changes.push_back(addition);
         return changes;
     };
     auto plan = space.tables->prepare(requested());
     const auto short_of_tables = [](const Error& error) {
         return error.code == ENOMEM || error.code == EDQUOT;
     };
-    std::vector<IovaRange> starved;
+    Windows starved;
     if (!plan && shortage == On::shortage_closes && short_of_tables(plan.error())) {
         for (const paging::Map& addition : change.additions) starved.push_back(addition.range);
         change.additions.clear();
@@ -71,9 +71,9 @@ Result<void> Preparation::prepare_space(const Space& space, const Windows& windo
 }
 
 Result<void> Preparation::prepare(const Windows& windows, const Runs& before, const Runs& after, On shortage) {
+    const bool same = &before == &after || before == after;
     for (const Space* space : state_.spaces.of(object_.id)) {
-        const bool is_new = std::ranges::find(made_, space->key) != made_.end();
-        if (&before == &after && space->starved.empty() && !is_new) continue;  // nothing differs
+        if (same && space->starved.empty() && !is_new(*space)) continue;
         SMMU_CHECK(prepare_space(*space, windows, before, after, shortage));
     }
     return {};

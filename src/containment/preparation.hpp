@@ -13,7 +13,7 @@ namespace smmu::containment {
 struct SpaceChange {
     SpaceKey space;
     Difference difference;
-    std::vector<IovaRange> starved;  // left closed for lack of tables
+    Windows starved;  // left closed for lack of tables
     units::Plan plan;
 };
 

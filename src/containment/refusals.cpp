@@ -19,6 +19,9 @@ public:
     void refused(const units::Refusal& refusal) noexcept override {
         const UnitStream stream{unit_, refusal.stream};
         const auto group = state_.groups.group_of(stream);
+        const Object* const owner = group ? owner_of(*group) : nullptr;
+        const auto client = owner != nullptr ? std::optional(owner->client) : std::nullopt;
+        state_.log.announce(client);
         Transgression t;
         t.time = state_.clock.now();
         t.unit = unit_;
@@ -32,35 +35,36 @@ public:
         Situation situation;
         situation.stream_known = group.has_value();
         situation.now = t.time;
-        std::optional<ClientId> owner;
         if (refusal.stream_known) state_.storms.count(stream, group.has_value(), t.time);
         if (group) {
             t.device = refusal.stream_known ? std::optional(device_of(stream, *group)) : only_device_on(state_.current_space(stream, *group));
             if (t.device) ++state_.groups.device(*t.device).refused;
-            owner = place(situation, *group, t);
         }
+        if (owner != nullptr) place(situation, *owner, *group, t);
         const Attribution why = attribute(refusal, situation);
         t.cause = why.cause;
         t.since_removal = why.since_removal;
-        state_.log.add(std::move(t), owner);
+        state_.log.add(std::move(t), client);
     }
 
 private:
-    // Whose spaces the group is on now.
-    std::optional<ClientId> place(Situation& situation, GroupId id, Transgression& t) {
-        const GroupState& group = state_.groups.of(id);
-        if (!group.attached) return std::nullopt;
-        situation.owner = state_.find(*group.attached);
-        situation.moving = group.moving;
-        Client& client = *state_.clients.find(situation.owner->client);
+    // Whose spaces the group is on now; nullptr: nobody's.
+    const Object* owner_of(GroupId id) const {
+        const auto attached = state_.groups.of(id).attached;
+        return attached ? state_.find(*attached) : nullptr;
+    }
+
+    void place(Situation& situation, const Object& owner, GroupId id, Transgression& t) {
+        situation.owner = &owner;
+        situation.moving = state_.groups.of(id).moving;
+        Client& client = *state_.clients.find(owner.client);
         situation.protected_memory = &state_.protected_from(client);
         situation.never_grantable = state_.driver(unit_)->capabilities().never_grantable;
-        const Space* space = state_.spaces.find(state_.key(*situation.owner, id, unit_));
+        const Space* space = state_.spaces.find(state_.key(owner, id, unit_));
         if (space != nullptr) situation.extras = &space->extras;
         t.owner_pid = client.identity.pid;
         t.owner_uid = client.identity.uid;
-        t.owner_object = situation.owner->id;
-        return client.id;
+        t.owner_object = owner.id;
     }
 
     // Where hardware named tables, not a stream: the device, when they are of one device alone.

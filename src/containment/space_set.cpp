@@ -37,16 +37,16 @@ std::unique_ptr<units::AddressSpace> SpaceSet::take(const SpaceKey& key) {
     return tables;
 }
 
-std::vector<Space*> SpaceSet::of(std::optional<ObjectId> object) {
-    std::vector<Space*> result;
+ShortList<Space*, 4> SpaceSet::of(std::optional<ObjectId> object) {
+    ShortList<Space*, 4> result;
     for (auto it = spaces_.lower_bound({object, UnitId{0}, std::nullopt});
          it != spaces_.end() && it->first.object == object; ++it)
         result.push_back(&it->second);
     return result;
 }
 
-std::vector<const Space*> SpaceSet::of(std::optional<ObjectId> object) const {
-    std::vector<const Space*> result;
+ShortList<const Space*, 4> SpaceSet::of(std::optional<ObjectId> object) const {
+    ShortList<const Space*, 4> result;
     for (auto it = spaces_.lower_bound({object, UnitId{0}, std::nullopt});
          it != spaces_.end() && it->first.object == object; ++it)
         result.push_back(&it->second);

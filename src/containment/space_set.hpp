@@ -41,8 +41,8 @@ public:
     // Takes a space out of the set, for its unit to retire.
     std::unique_ptr<units::AddressSpace> take(const SpaceKey& key);
     // The spaces of one object, or of no object.
-    std::vector<Space*> of(std::optional<ObjectId> object);
-    std::vector<const Space*> of(std::optional<ObjectId> object) const;
+    ShortList<Space*, 4> of(std::optional<ObjectId> object);
+    ShortList<const Space*, 4> of(std::optional<ObjectId> object) const;
 
 private:
     std::map<SpaceKey, Space> spaces_;

@@ -11,7 +11,7 @@
 
 namespace smmu::containment {
 
-class Work {
+class Work final : public Operation {
 public:
     // Carries out all removals on all spaces and flushes them: nobody else's request is looked at
     // before. `memory`: client memory to let go with them; kept when a unit did not confirm.
@@ -19,19 +19,19 @@ public:
          std::vector<std::shared_ptr<HeldMemory>> memory = {});
     Work(const Work&) = delete;
     Work& operator=(const Work&) = delete;
-    ~Work() { cancel(); }
+    ~Work() override { cancel(); }
 
     // Groups to attach at the end, and the devices that were claimed for it.
     void then_open(std::vector<GroupId> groups, std::vector<DeviceIndex> claimed);
 
-    units::Progress step(units::Budget& budget) noexcept;
+    units::Progress step(units::Budget& budget) noexcept override;
     // Gives back what was prepared: its object is being destroyed, which blocks and flushes
     // everything of it.
     void cancel() noexcept;
     bool over() const { return state_ == nullptr; }
     // Groups are closed, and devices of them are being reset: steps do nothing until that is over.
     bool waits_for_reset() const noexcept;
-    const Result<void>& result() const { return result_; }
+    const Result<void>& result() const noexcept override { return result_; }
 
 private:
     void remove(std::vector<std::shared_ptr<HeldMemory>> memory) noexcept;
@@ -53,16 +53,5 @@ private:
 
 // Carries out what an object still has to do, all of it. EBUSY: it waits for the reset of a device.
 Result<void> finish(Object& object) noexcept;
-
-// What a session holds of a Work.
-class WorkHandle final : public Operation {
-public:
-    explicit WorkHandle(std::shared_ptr<Work> work) : work_(std::move(work)) {}
-    units::Progress step(units::Budget& budget) noexcept override { return work_->step(budget); }
-    Result<void> result() noexcept override { return work_->result(); }
-
-private:
-    std::shared_ptr<Work> work_;
-};
 
 }  // namespace smmu::containment

@@ -87,9 +87,9 @@ protocol::EventRecord record_of(const containment::Reader::Record& from, const t
 }
 
 // The pieces of a mapping call: entry i leads to `target` plus the lengths before it, or to its own address.
-Result<std::vector<GrantRequest::Piece>> pieces_of(std::span<const protocol::Entry> entries, bool translated,
+Result<GrantRequest::Pieces> pieces_of(std::span<const protocol::Entry> entries, bool translated,
                                                    std::uint64_t target) {
-    std::vector<GrantRequest::Piece> pieces;
+    GrantRequest::Pieces pieces;
     pieces.reserve(entries.size());
     for (const protocol::Entry& entry : entries) {
         const auto range = IovaRange::from_length({entry.address}, entry.length);
@@ -169,7 +169,8 @@ Result<void> Session::mapping(const Request& request, Descriptors& descriptors) 
         return fail(EINVAL, "unknown flag of a mapping (SMF_VIRT is for future use)");
     const auto count = protocol::count_entries(request, descriptors);
     if (!count) return std::unexpected(protocol::to_error(count.error()));
-    std::vector<protocol::Entry> entries(*count);
+    ShortList<protocol::Entry, 2> entries;
+    entries.resize(*count);
     if (const auto read = protocol::read_entries(request, descriptors, entries); !read)
         return std::unexpected(protocol::to_error(read.error()));
 

@@ -21,6 +21,9 @@ namespace {
 // Tables one step of an operation may fill before somebody else has a turn: about a millisecond of work.
 constexpr std::uint64_t tables_per_step = 256;
 
+// Replies that a client has not read: the longest one and some more (the kernel doubles it, for its own bookkeeping).
+constexpr int most_unread_bytes = protocol::packet_limit;
+
 Error failed(std::string_view what, const std::string& path) {
     const int code = errno;
     return Error{code, fmt::format("{} {}: {}", what, path, std::strerror(code))};
@@ -98,6 +101,7 @@ Result<void> Server::clear_the_place(const UniqueFd& probe, const sockaddr* name
 void Server::accept_one() {
     UniqueFd socket(accept4(listening_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!socket || sessions_.size() >= most_sessions) return;
+    if (setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUF, &most_unread_bytes, sizeof most_unread_bytes) != 0) return;
     seat(std::move(socket));
 }
 

@@ -15,8 +15,6 @@ namespace {
 
 using protocol::Opcode;
 
-// A reply fits the socket's buffer: a client has one request under way. Who does not read its replies is no client.
-const std::chrono::milliseconds no_wait{0};
 constexpr auto greeting_time = std::chrono::seconds(5);
 
 }  // namespace
@@ -31,19 +29,18 @@ Session::~Session() {
 
 bool Session::overdue(Instant now) const { return !greeted_ && now - since_ > greeting_time; }
 
-// A client has one request under way: who asks again before it has read the last reply would make the kernel keep
-// replies without end.
+// A client has one request under way. What the kernel keeps of replies that nobody reads, the socket's buffer bounds; but
+// not the files that some come with: who asks for another one before it has read the last is no client.
 bool Session::reads_its_replies() const {
     int unread = 0;
     return ioctl(fd(), SIOCOUTQ, &unread) == 0 && unread == 0;
 }
 
 bool Session::receive() {
-    if (!reads_its_replies()) return false;
     static std::array<std::byte, protocol::packet_limit> buffer;  // one thread, one packet at a time
     protocol::Descriptors descriptors;
-    const auto packet = client_ ? connection_.receive(buffer, descriptors, protocol::Deadline::after(no_wait))
-                                : connection_.receive_bytes(buffer);
+    const auto no_wait = protocol::Deadline::passed();
+    const auto packet = client_ ? connection_.receive(buffer, descriptors, no_wait) : connection_.receive_bytes(buffer, no_wait);
     if (!packet) return packet.error().code == EAGAIN;
 
     const auto header = protocol::decode_header(*packet);
@@ -55,6 +52,7 @@ bool Session::receive() {
         answer_failure(protocol::to_error(request.error()));
         return !ended_;
     }
+    if (request->command->reply_descriptors != 0 && !reads_its_replies()) return false;
     return handle(*request, descriptors);
 }
 
@@ -68,12 +66,11 @@ bool Session::handle(const protocol::Request& request, protocol::Descriptors& de
 
 bool Session::step(units::Budget& budget) {
     if (operation_->step(budget) == units::Progress::more) return true;
-    const Result<void> result = operation_->result();
-    operation_.reset();
-    if (result)
+    const auto over = std::move(operation_);
+    if (over->result())
         answer_done();
     else
-        answer_failure(result.error());
+        answer_failure(over->result().error());
     return !ended_;
 }
 
@@ -112,9 +109,10 @@ void Session::answer_failure(const Error& error) {
     send(protocol::encode_failure(buffer, opcode_, sequence_, error.code, error.text), -1);
 }
 
+// A reply fits the socket's buffer (Server), and there is room in it: who does not read its replies is no client.
 void Session::send(protocol::Bytes packet, int descriptor) {
     const std::span<const int> descriptors(&descriptor, descriptor < 0 ? 0u : 1u);
-    if (!connection_.send(packet, descriptors, protocol::Deadline::after(no_wait))) ended_ = true;
+    if (!connection_.send(packet, descriptors, protocol::Deadline::passed())) ended_ = true;
 }
 
 }  // namespace smmu::daemon

@@ -58,7 +58,7 @@ private:
     bool reads_its_replies() const;
     bool handle(const protocol::Request& request, protocol::Descriptors& descriptors);
     Result<containment::Reader*> reader();
-    void begin(std::unique_ptr<containment::Operation> operation) { operation_ = std::move(operation); }
+    void begin(std::shared_ptr<containment::Operation> operation) { operation_ = std::move(operation); }
     // Answers the request that is being handled; the connection ends when the client does not take it.
     template <class Reply>
     void answer(const Reply& reply, protocol::Bytes payload = {}, int descriptor = -1);
@@ -75,7 +75,7 @@ private:
 
     std::uint16_t opcode_ = 0;  // of the request being handled
     std::uint32_t sequence_ = 0;
-    std::unique_ptr<containment::Operation> operation_;
+    std::shared_ptr<containment::Operation> operation_;
 
     containment::Reader* reader_ = nullptr;
     Notifier notifier_;

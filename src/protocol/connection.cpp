@@ -15,8 +15,7 @@
 namespace smmu::protocol {
 
 void Descriptors::clear() {
-    for (UniqueFd& descriptor : held_) descriptor.reset();
-    count_ = 0;
+    for (; count_ > 0; --count_) held_[count_ - 1].reset();
 }
 
 bool Descriptors::add(UniqueFd descriptor) {
@@ -146,14 +145,28 @@ Checked<> Connection::send(Bytes packet, std::span<const int> descriptors,
     return {};
 }
 
-Checked<Bytes> Connection::receive(std::span<std::byte> buffer, Descriptors& descriptors,
-                                   const Deadline& deadline) const {
-    SMMU_ASSERT(buffer.size() >= packet_limit);
-    descriptors.clear();
+template <class Take>
+Checked<std::size_t> Connection::wait_and_take(const Deadline& deadline, Take take) const {
     // Twice the time: the kernel rounds its own up.
     const bool may_wait = receives_wait_ && deadline.milliseconds_left() > 2 * receive_wait.count();
     int waiting = may_wait ? 0 : MSG_DONTWAIT;
     while (true) {
+        const ssize_t count = take(waiting);
+        waiting = MSG_DONTWAIT;
+        if (count > 0) return std::size_t(count);
+        if (count == 0) return refuse(ENOTCONN, "the other side has closed the connection");
+        if (errno == EINTR) continue;
+        if (errno != EAGAIN) return refuse(ENOTCONN, "the connection is broken");
+        if (!wait_for(fd(), POLLIN, deadline)) return refuse(EAGAIN, "no packet came in time");
+    }
+}
+
+Checked<Bytes> Connection::receive(std::span<std::byte> buffer, Descriptors& descriptors,
+                                   const Deadline& deadline) const {
+    SMMU_ASSERT(buffer.size() >= packet_limit);
+    descriptors.clear();
+    bool fitted = true;
+    const auto count = wait_and_take(deadline, [&](int flags) {
         iovec part{buffer.data(), packet_limit};
         alignas(cmsghdr) std::array<std::byte, control_size> control{};
         msghdr message{};
@@ -161,31 +174,25 @@ Checked<Bytes> Connection::receive(std::span<std::byte> buffer, Descriptors& des
         message.msg_iovlen = 1;
         message.msg_control = control.data();
         message.msg_controllen = control.size();
-        const ssize_t count = recvmsg(fd(), &message, waiting | MSG_CMSG_CLOEXEC);
-        waiting = MSG_DONTWAIT;
-        if (count < 0) {
-            if (errno == EINTR) continue;
-            if (errno != EAGAIN) return refuse(ENOTCONN, "the connection is broken");
-            if (!wait_for(fd(), POLLIN, deadline)) return refuse(EAGAIN, "no packet came in time");
-            continue;
-        }
-        const bool fitted = take_descriptors(message, descriptors);
-        if (count == 0) return refuse(ENOTCONN, "the other side has closed the connection");
-        if (!fitted || (message.msg_flags & MSG_TRUNC) != 0) {
-            descriptors.clear();
-            return refuse(EPROTO, "packet is longer, or has more descriptors, than any command");
-        }
-        return Bytes(buffer.data(), std::size_t(count));
+        const ssize_t taken = recvmsg(fd(), &message, flags | MSG_CMSG_CLOEXEC);
+        if (taken >= 0) fitted = take_descriptors(message, descriptors) && (message.msg_flags & MSG_TRUNC) == 0;
+        return taken;
+    });
+    if (!count) return std::unexpected(count.error());
+    if (!fitted) {
+        descriptors.clear();
+        return refuse(EPROTO, "packet is longer, or has more descriptors, than any command");
     }
+    return Bytes(buffer.data(), *count);
 }
 
-Checked<Bytes> Connection::receive_bytes(std::span<std::byte> buffer) const {
+Checked<Bytes> Connection::receive_bytes(std::span<std::byte> buffer, const Deadline& deadline) const {
     SMMU_ASSERT(buffer.size() >= packet_limit);
-    const ssize_t count = recv(fd(), buffer.data(), packet_limit, MSG_DONTWAIT | MSG_TRUNC);
-    if (count < 0 && (errno == EAGAIN || errno == EINTR)) return refuse(EAGAIN, "no packet has come");
-    if (count <= 0) return refuse(ENOTCONN, "the other side has closed the connection");
-    if (std::size_t(count) > packet_limit) return refuse(EPROTO, "packet is longer than any command");
-    return Bytes(buffer.data(), std::size_t(count));
+    const auto count = wait_and_take(
+        deadline, [&](int flags) { return recv(fd(), buffer.data(), packet_limit, flags | MSG_TRUNC); });
+    if (!count) return std::unexpected(count.error());
+    if (*count > packet_limit) return refuse(EPROTO, "packet is longer than any command");
+    return Bytes(buffer.data(), *count);
 }
 
 bool Connection::peer_gone() const {

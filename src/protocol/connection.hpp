@@ -50,13 +50,17 @@ public:
     // limits: end the connection.
     Checked<Bytes> receive(std::span<std::byte> buffer, Descriptors& descriptors,
                            const Deadline& deadline) const;
-    // The same for a peer that may not hand descriptors over: they are never taken up. Closing a descriptor of a file
-    // system of the peer's making could take as long as the peer likes.
-    Checked<Bytes> receive_bytes(std::span<std::byte> buffer) const;
+    // The same where no descriptor is wanted: none is taken up. Of a peer that may not hand any over, closing one of a file
+    // system of its making could take as long as it likes.
+    Checked<Bytes> receive_bytes(std::span<std::byte> buffer, const Deadline& deadline) const;
     // The other side has closed its end or is gone. Does not wait.
     bool peer_gone() const;
 
 private:
+    // What take(flags of a receive) returns when a packet has come.
+    template <class Take>
+    Checked<std::size_t> wait_and_take(const Deadline& deadline, Take take) const;
+
     UniqueFd socket_;
     bool receives_wait_ = false;  // the kernel ends a receive that waits, after receive_wait
 };

@@ -22,8 +22,10 @@ Deadline Deadline::after(std::chrono::milliseconds time) {
 }
 
 int Deadline::milliseconds_left() const {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end_ - now()).count();
-    return int(std::clamp<long long>(left, 0, 1 << 30));
+    const std::chrono::nanoseconds time = now();
+    if (end_ <= time) return 0;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end_ - time).count();
+    return int(std::min<long long>(left, 1 << 30));
 }
 
 bool wait_for(int fd, short events, const Deadline& deadline) {

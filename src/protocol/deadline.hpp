@@ -10,11 +10,13 @@ class Deadline {
 public:
     // So much time from now; 0: not at all.
     static Deadline after(std::chrono::milliseconds time);
+    // One that has passed: waits for nothing.
+    static constexpr Deadline passed() { return Deadline(std::chrono::nanoseconds::min()); }
     // What is left, for poll(); 0 when it has passed. Rounded up, so that waiting it out is enough.
     int milliseconds_left() const;
 
 private:
-    explicit Deadline(std::chrono::nanoseconds end) : end_(end) {}
+    constexpr explicit Deadline(std::chrono::nanoseconds end) : end_(end) {}
     std::chrono::nanoseconds end_;
 };
 

@@ -292,6 +292,21 @@ TEST_F(Packets, AFloodAndClientsThatNeverReadKeepNobodyWaiting) {
     expect_undisturbed();
 }
 
+// Small replies as well as those with a file.
+TEST_F(Packets, WhoReadsNoRepliesIsSentAway) {
+    for (const Opcode opcode : {Opcode::safety, Opcode::query}) {
+        Raw raw = greeted();
+        pollfd hung_up{raw.fd(), POLLRDHUP, 0};
+        const Instant deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+        bool ended = false;
+        while (!ended && std::chrono::steady_clock::now() < deadline) {
+            raw.request(opcode, protocol::SafetyRequest{});  // as good as any other body of 8 zeros
+            ended = poll(&hung_up, 1, 1) == 1;
+        }
+        EXPECT_TRUE(ended) << int(opcode);
+    }
+}
+
 TEST_F(Packets, WhoDoesNotGreetIsSentAway) {
     Raw silent(room().board());
     pollfd polled{silent.fd(), POLLIN, 0};

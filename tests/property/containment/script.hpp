@@ -154,7 +154,7 @@ private:
         if (code == 0) oracle_ = next;
         before_ = after_ = oracle_;
     }
-    int finish(Result<std::unique_ptr<Operation>> operation) {
+    int finish(Result<std::shared_ptr<Operation>> operation) {
         if (!operation) return operation.error().code;
         units::Budget budget{pick(3)};
         while ((*operation)->step(budget) == units::Progress::more) budget.tables = 1 + pick(2);

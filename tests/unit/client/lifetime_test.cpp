@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstring>
 
@@ -192,8 +193,8 @@ TEST_F(Lifetime, InitNoticesARestartByItself) {
 
 // Runs `body` in a forked child and hands back what it returned.
 template <class Body>
-int in_child(Body body) {
-    const pid_t child = fork();
+int in_child(Body body, pid_t (*make_child)() = fork) {
+    const pid_t child = make_child();
     if (child == 0) {
         alarm(20);
         _exit(body());
@@ -201,6 +202,16 @@ int in_child(Body body) {
     int status = 0;
     EXPECT_EQ(waitpid(child, &status, 0), child);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + status;
+}
+
+// Nobody is told of a child that was made like this.
+TEST_F(Lifetime, ChildForkedBesideTheCLibraryHasNoConnection) {
+    ASSERT_EQ(smmu_init(0), 0);
+    smmu_object* object = smmu_obj_create(SOCF_NONE);
+    EXPECT_EQ(in_child([&] { return smmu_device_add_pci(object, 0, 1, 0) == -1 && errno == ENOTCONN ? 0 : 1; },
+                       _Fork),
+              0);
+    EXPECT_EQ(smmu_device_add_pci(object, 0, 1, 0), 0) << "the parent goes on";
 }
 
 TEST_F(Lifetime, ForkedChildHasNoConnection) {

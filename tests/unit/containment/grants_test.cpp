@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Grants: what a call opens and closes, to the byte and in granules.
 #include "containment/granting.hpp"
+
+#include <tuple>
+
 #include "tests/unit/containment/house.hpp"
 
 namespace smmu::containment::testing {
@@ -137,6 +140,34 @@ TEST_F(Granting, OneWrongPieceAndNothingOfTheCallIsDone) {
     EXPECT_EQ(grant(a, o, mixed), EPERM);
     EXPECT_EQ(at(0x10000), "-");
     EXPECT_TRUE(service->objects()[0].grants.empty());
+}
+
+TEST_F(Granting, WhatARefusedCallWroteOverIsAsItWas) {
+    const auto held = [&] {
+        std::vector<std::tuple<IovaRange, PhysAddr, Access, bool>> grants;
+        const auto objects = service->objects();
+        for (const auto& grant : objects[0].grants)
+            grants.emplace_back(grant.range, grant.physical, grant.access, grant.by_fd);
+        return grants;
+    };
+    auto by_fd = translated(0x12000, page, 0x90000);
+    by_fd.memory = std::make_shared<FakeMemory>(machine, std::vector{phys(0x90000, page)});
+    EXPECT_EQ(grant(a, o, 0x10000, 4 * page), 0);
+    EXPECT_EQ(grant(a, o, by_fd), 0);
+    EXPECT_EQ(grant(a, o, 0x18010, 16, Access::read), 0);
+    const auto before = held();
+    ASSERT_EQ(before.size(), 4u);
+    auto mixed = request(0x10800, 0x2800);                                  // as it is, and over memory of another
+    mixed.pieces.push_back({iova(0x14000, 0x4010), PhysAddr{0x14000}});     // joins its neighbours
+    mixed.pieces.push_back({iova(0xfed90000, 1), PhysAddr{0xfed90000}});    // protected
+    EXPECT_EQ(grant(a, o, mixed), EPERM);
+    EXPECT_EQ(held(), before);
+    machine.only_removals_succeed = true;
+    mixed.pieces.pop_back();
+    EXPECT_EQ(grant(a, o, mixed), ENOMEM);
+    EXPECT_EQ(held(), before);
+    EXPECT_EQ(at(0x12000), "rw");
+    EXPECT_EQ(at(0x14000), "-");
 }
 
 TEST_F(Granting, WriteOnlyIsWidenedWhereTheUnitCannotSayItAndRefusedByPolicy) {

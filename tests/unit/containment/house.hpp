@@ -120,7 +120,7 @@ public:
         return *service->create_object(owner, manual);
     }
 
-    static int run(Result<std::unique_ptr<Operation>> operation) {
+    static int run(Result<std::shared_ptr<Operation>> operation) {
         if (!operation) return operation.error().code;
         units::Budget budget;
         while ((*operation)->step(budget) == units::Progress::more) budget = {};
@@ -168,7 +168,7 @@ public:
                (permits(leaf->access, Access::write) ? "w" : "") +
                (permits(leaf->access, Access::execute) ? "x" : "");
     }
-    std::string text(Result<std::unique_ptr<Operation>> operation) {
+    std::string text(Result<std::shared_ptr<Operation>> operation) {
         return operation ? "" : operation.error().text;
     }
 

@@ -249,6 +249,14 @@ TEST_F(Refusals, ACallbackWhenAnEmptyReaderGetsARecord) {
     EXPECT_EQ(calls, 2);
 }
 
+TEST_F(Refusals, TheClientIsToldBeforeAnythingElseIsDone) {
+    bool was_there = true;
+    own->on_waiting([&] { was_there = own->waiting(); });
+    refused(8, 0x10000);
+    EXPECT_FALSE(was_there);
+    EXPECT_TRUE(own->waiting()) << "and has its record when the call returns";
+}
+
 TEST_F(Refusals, HardwareLossIsAnEpisodeWithALowerBound) {
     unit0->lost = 3;
     service->drain();
