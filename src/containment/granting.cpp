@@ -122,7 +122,8 @@ Result<std::shared_ptr<Work>> change(State& state, Client& client, Object& objec
     SMMU_TRY(const Runs opened_after, rounded_out(object.grants, windows, object.granule_log2));
     Preparation preparation(state, object);
     SMMU_CHECK(preparation.prepare(windows, opened_before, opened_after,
-                                   removal ? Preparation::On::shortage_closes : Preparation::On::shortage_fails));
+                                   removal ? Preparation::On::shortage_closes : Preparation::On::shortage_fails,
+                                   Preparation::Ahead::cannot_fail));
 
     rewriting.keep_the_change();
     auto unused = recount(object.memories, windows, rewriting.before(), object.grants);

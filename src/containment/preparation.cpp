@@ -37,7 +37,7 @@ bool Preparation::is_new(const Space& space) const {
 }
 
 Result<void> Preparation::prepare_space(const Space& space, const Windows& windows, const Runs& before,
-                                        const Runs& after, On shortage) {
+                                        const Runs& after, On shortage, Ahead ahead) {
     const units::Capabilities& unit = state_.driver(space.key.unit)->capabilities();
     const Runs extras = runs_in(space.extras, windows);
     SMMU_TRY(const Runs wanted, effective_set(after, extras, unit));
@@ -48,6 +48,7 @@ Result<void> Preparation::prepare_space(const Space& space, const Windows& windo
     }
     Difference change = difference(now, wanted);
     if (change.empty()) return {};
+    if (ahead == Ahead::cannot_fail && carry_out_in_place(space, change)) return {};
     const auto requested = [&] {
         ShortList<units::Change, 2> changes;
         changes.reserve(change.removals.size() + change.additions.size());
@@ -66,15 +67,30 @@ Result<void> Preparation::prepare_space(const Space& space, const Windows& windo
         plan = space.tables->prepare(requested());
     }
     if (!plan) return pass_on(std::move(plan));
-    changes_.push_back({space.key, std::move(change), std::move(starved), *std::move(plan)});
+    changes_.push_back({space.key, std::move(change), std::move(starved), *std::move(plan), {}});
     return {};
 }
 
-Result<void> Preparation::prepare(const Windows& windows, const Runs& before, const Runs& after, On shortage) {
+// The whole change of one space, if it is a single one that needs no plan.
+bool Preparation::carry_out_in_place(const Space& space, const Difference& change) {
+    if (change.removals.size() + change.additions.size() != 1) return false;
+    auto done = change.removals.empty() ? space.tables->map_in_place(change.additions[0])
+                                        : space.tables->unmap_in_place(change.removals[0].range);
+    if (done && !*done) return false;
+    units::Plan nothing_left;
+    nothing_left.stage = units::Plan::Stage::done;
+    SpaceChange& made = changes_.emplace_back(space.key, change, Windows(), std::move(nothing_left), Result<void>());
+    if (!done) made.confirmed = pass_on(std::move(done));
+    return true;
+}
+
+Result<void> Preparation::prepare(const Windows& windows, const Runs& before, const Runs& after, On shortage, Ahead ahead) {
     const bool same = &before == &after || before == after;
-    for (const Space* space : state_.spaces.of(object_.id)) {
+    const auto spaces = state_.spaces.of(object_.id);
+    if (spaces.size() > 1) ahead = Ahead::may_fail;  // the next space may refuse
+    for (const Space* space : spaces) {
         if (same && space->starved.empty() && !is_new(*space)) continue;
-        SMMU_CHECK(prepare_space(*space, windows, before, after, shortage));
+        SMMU_CHECK(prepare_space(*space, windows, before, after, shortage, ahead));
     }
     return {};
 }

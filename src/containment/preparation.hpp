@@ -15,11 +15,15 @@ struct SpaceChange {
     Difference difference;
     Windows starved;  // left closed for lack of tables
     units::Plan plan;
+    Result<void> confirmed;  // what was carried out in place; its plan is done
 };
 
 class Preparation {
 public:
     enum class On { shortage_fails, shortage_closes };
+    // Whether anything can still fail after it. Where nothing can, and only one space is concerned, a change that needs no
+    // plan is carried out at once.
+    enum class Ahead { may_fail, cannot_fail };
 
     Preparation(State& state, Object& object) : state_(state), object_(object) {}
     Preparation(const Preparation&) = delete;
@@ -32,13 +36,15 @@ public:
     // Prepares what grants mean for the object's spaces: what they open inside the windows goes from `before` to
     // `after`. Spaces that were made open nothing before. With `shortage_closes`, what cannot be kept open for lack
     // of tables is closed (and remembered as starved).
-    Result<void> prepare(const Windows& windows, const Runs& before, const Runs& after, On shortage);
+    Result<void> prepare(const Windows& windows, const Runs& before, const Runs& after, On shortage,
+                         Ahead ahead = Ahead::may_fail);
     std::vector<SpaceChange> take();
 
 private:
     bool is_new(const Space& space) const;
     Result<void> prepare_space(const Space& space, const Windows& windows, const Runs& before, const Runs& after,
-                               On shortage);
+                               On shortage, Ahead ahead);
+    bool carry_out_in_place(const Space& space, const Difference& change);
 
     State& state_;
     Object& object_;

@@ -24,6 +24,7 @@ void Work::remove(std::vector<std::shared_ptr<HeldMemory>> memory) noexcept {
         units::Budget no_additions{0};
         auto progress = state_->spaces.find(change.space)->tables->commit(change.plan, no_additions);
         if (!progress && result_) result_ = pass_on(std::move(progress));
+        if (!change.confirmed && result_) result_ = std::move(change.confirmed);
     }
     Object& object = *state_->find(object_);
     if (!result_) object.unconfirmed = true;

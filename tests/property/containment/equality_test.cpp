@@ -134,7 +134,7 @@ TEST(Equality, HoldsAfterEveryCallAndNothingElseInBetween) {
                 static_cast<unsigned long long>(shortages),
                 static_cast<unsigned long long>(stores));
     EXPECT_GT(refused, calls / 50);
-    EXPECT_GT(shortages, calls / 200);
+    EXPECT_GT(shortages, calls / 400);
 }
 
 TEST(Equality, HoldsOnTheOtherUnitsWhenOneStopsAnswering) {

@@ -116,6 +116,22 @@ TEST_F(Bookkeeping, ATakeOverThatEndsHalfWayLeavesNoTables) {
     EXPECT_FALSE(at(0x101000));
 }
 
+TEST_F(Bookkeeping, NothingIsDoneInPlaceWhileAnotherSpaceMayRefuse) {
+    EXPECT_EQ(add(a, o, alone), 0);
+    EXPECT_EQ(add(a, o, coarse), 0);
+    for (FakeUnit* unit : machine.units) {
+        unit->has_no_tables = true;
+        machine.changes = 0;
+        machine.events.clear();
+        EXPECT_EQ(grant(a, o, 0x100000, 0x10000), ENOMEM);
+        EXPECT_FALSE(at(0x100000));
+        EXPECT_EQ(machine.count("fill"), 0u);
+        unit->has_no_tables = false;
+    }
+    EXPECT_EQ(grant(a, o, 0x100000, 0x10000), 0);
+    EXPECT_TRUE(at(0x100000));
+}
+
 TEST_F(Bookkeeping, RemovalsSplitGrantsWithinABound) {
     Policy policy;
     policy.grants_per_user = 4;

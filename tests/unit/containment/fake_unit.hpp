@@ -40,6 +40,10 @@ struct FakeMachine {
         if (on_store) on_store();
     }
     bool fails_now() { return fail_nth > 0 && --fail_nth == 0; }
+    // Every other change does; and where one is to fail, all.
+    bool takes_plan() { return always_plans || fail_nth > 0 || ++changes % 2 == 0; }
+    bool always_plans = false;
+    unsigned changes = 0;
     std::size_t position(const std::string& text, std::size_t from = 0) const {
         for (std::size_t i = from; i < events.size(); ++i)
             if (events[i].starts_with(text)) return i;
@@ -56,9 +60,9 @@ class FakeSpace final : public units::AddressSpace {
 public:
     FakeSpace(FakeUnit& unit, FakeMachine& machine, memory::Account& account);
     ~FakeSpace() override;
-    // Each change takes a plan: nothing of containment's depends on which do.
-    Result<bool> map_in_place(const paging::Map&) noexcept override { return false; }
-    Result<bool> unmap_in_place(IovaRange) noexcept override { return false; }
+    // Every other change of pages takes no plan, where that is possible.
+    Result<bool> map_in_place(const paging::Map& map) noexcept override;
+    Result<bool> unmap_in_place(IovaRange range) noexcept override;
     Result<units::Plan> prepare(std::span<const units::Change> changes) override;
     Result<units::Progress> commit(units::Plan& plan, units::Budget& budget) noexcept override;
     void abandon(units::Plan&& plan) noexcept override;
@@ -221,6 +225,7 @@ public:
     std::uint64_t lost = 0;
     units::Capabilities capabilities_;
     Bug bug = Bug::none;
+    bool has_no_tables = false;  // additions to its spaces fail with ENOMEM
     bool changed = false;
     bool fail_take_over = false;
     bool stop_confirmed = true;
@@ -279,13 +284,35 @@ inline Result<units::Plan> FakeSpace::prepare(std::span<const units::Change> cha
             after.assign(map->range, {map->physical, map->access});
             plan.additions.push_back(*map);
         }
-    if (!plan.additions.empty() && (machine_.fails_now() || machine_.only_removals_succeed))
+    if (!plan.additions.empty() && (machine_.fails_now() || machine_.only_removals_succeed || unit_.has_no_tables))
         return fail(ENOMEM, "no tables (test)");
     ++machine_.plans;
     if (unit_.bug == Bug::opens_on_prepare)
         for (const paging::Map& map : plan.additions)
             tables.assign(map.range, {map.physical, map.access});
     return units::Plan(std::move(plan));
+}
+
+inline Result<bool> FakeSpace::map_in_place(const paging::Map& map) noexcept {
+    bool overlap = false;
+    tables.for_each_in(map.range, [&](IovaRange, const Leaf&) { overlap = true; });
+    if (overlap || machine_.only_removals_succeed || unit_.has_no_tables || machine_.takes_plan()) return false;
+    tables.assign(map.range, {map.physical, map.access});
+    machine_.event("fill");
+    return true;
+}
+
+inline Result<bool> FakeSpace::unmap_in_place(IovaRange range) noexcept {
+    std::uint64_t mapped = 0;
+    tables.for_each_in(range, [&](IovaRange part, const Leaf&) { mapped += part.length(); });
+    if (mapped != range.length() || machine_.takes_plan()) return false;
+    tables.for_each_in(range, [&](IovaRange part, const Leaf& leaf) { cache.assign(part, leaf); });
+    tables.erase(range);
+    machine_.event("clear");
+    if (auto fine = unit_.confirm(); !fine) return pass_on(std::move(fine));
+    if (unit_.bug != Bug::skips_flush) cache.clear();
+    machine_.event("flush");
+    return true;
 }
 
 inline Result<units::Progress> FakeSpace::commit(units::Plan& plan,

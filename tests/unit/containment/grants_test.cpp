@@ -363,6 +363,7 @@ TEST_F(Granting, ALargeGrantIsOpenedInSteps) {
 }
 
 TEST_F(Granting, ADroppedOperationIsFinishedByTheNextCallOnItsObject) {
+    machine.always_plans = true;
     {
         auto dropped = service->change_grants(a, o, request(0x10000, page));
     }
@@ -371,7 +372,24 @@ TEST_F(Granting, ADroppedOperationIsFinishedByTheNextCallOnItsObject) {
     EXPECT_EQ(at(0x10000), "rw");
 }
 
+TEST_F(Granting, WhatNeedsNoPlanIsCarriedOutWhenItIsAsked) {
+    machine.changes = 0;
+    auto operation = service->change_grants(a, o, request(0x10000, page));
+    ASSERT_TRUE(operation);
+    EXPECT_EQ(at(0x10000), "rw");
+    EXPECT_EQ(machine.plans, 0);
+    units::Budget budget;
+    EXPECT_EQ((*operation)->step(budget), units::Progress::done);
+    EXPECT_TRUE((*operation)->result());
+    // A unit that does not confirm: the answer is EIO, and the removal stays.
+    machine.changes = 0;
+    unit0->dies_after = 1;
+    EXPECT_EQ(grant(a, o, 0x10000, page, Access::none), EIO);
+    EXPECT_EQ(grant(a, o, 0x30000, page), EIO) << "nothing of this object is sure any more";
+}
+
 TEST_F(Granting, AnOperationOutlivesItsSession) {
+    machine.always_plans = true;
     auto operation = service->change_grants(a, o, request(0x10000, page));
     ASSERT_TRUE(operation);
     service->disconnect(a);
