@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "daemon/host_devices.hpp"
 #include "daemon/registry.hpp"
 #include "firmware/mcfg.hpp"
 #include "pci/enumerate.hpp"
@@ -36,6 +37,15 @@ Started<void> check_owners(const config::Configuration& configuration, const Mac
         if (unit.why.code == EPERM && !configuration.accepts_uncontained(unit.base))
             return stop(ExitStatus::hardware, left_as_found(machine.topology.units.size()) + ": " + unit.why.text);
     return {};
+}
+
+// Disks and networks of the host do not stop because nobody thought of them.
+Started<void> check_host_devices(const config::Configuration& configuration, const Machine& machine) {
+    const auto lines = devices_cut_off(machine.platform->host_drivers(), machine.pci, machine.topology, configuration);
+    if (lines.empty()) return {};
+    std::string text = left_as_found(machine.topology.units.size()) + ", because devices that the kernel uses would be refused all memory:";
+    for (const std::string& line : lines) text += "\n  " + line;
+    return stop(ExitStatus::configuration, std::move(text));
 }
 
 Started<void> check_trial(const config::Configuration& configuration, const Machine& machine) {
@@ -190,6 +200,7 @@ Started<Machine> discover(const config::Configuration& configuration, const std:
     survey_with_units(machine, configuration);
     // Nothing was written so far: what the user said wrong leaves the machine as it was found.
     if (auto checked = check_configuration(machine.topology); !checked) return std::unexpected(checked.error());
+    if (auto checked = check_host_devices(configuration, machine); !checked) return std::unexpected(checked.error());
     if (auto checked = check_owners(configuration, machine); !checked) return std::unexpected(checked.error());
     if (auto checked = check_trial(configuration, machine); !checked) return std::unexpected(checked.error());
     if (auto looked = machine.look_at_pci_again(); !looked) return std::unexpected(looked.error());

@@ -131,6 +131,19 @@ TEST(HugePages, TooFew) {
     EXPECT_EQ(ended.results["small.status"], "0\n") << ended.results["small.errors"];
 }
 
+TEST(DeviceOfTheKernel, IsNotCutOffUnasked) {
+    const Guest guest{.words = given_up + " hugepages=20", .programs = programs, .devices = {"nvme,serial=1,addr=5"}};
+    Ended ended = guest.run(holder + "until [ -e /sys/bus/pci/devices/0000:00:05.0/driver ]; do sleep 0.1; done\n"
+                                     "keep unasked smmuman smmu vtd\n"
+                                     "keep asked smmuman smmu vtd device 0000:00:05.0 host\n"
+                                     "keep status smmuctl status\n");
+    EXPECT_EQ(ended.results["unasked.status"], "2\n") << testing::PrintToString(ended);
+    EXPECT_THAT(ended.results["unasked.errors"],
+                AllOf(HasSubstr("1 unit was left as found"), HasSubstr("0000:00:05.0 is used by nvme: add `device 0000:00:05.0 host`")));
+    EXPECT_EQ(ended.results["asked.status"], "0\n") << ended.results["asked.errors"];
+    EXPECT_THAT(ended.results["status"], HasSubstr("1 host"));
+}
+
 // Nothing is touched while the kernel drives a unit, whether for DMA or for interrupts only.
 TEST(UnitOfTheKernel, IsLeftAlone) {
     for (const std::string words : {"intel_iommu=on", "intel_iommu=off"}) {
