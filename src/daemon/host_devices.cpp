@@ -41,8 +41,8 @@ std::string host_devices_text(std::span<const HostDevice> devices) {
     std::string text;
     for (const HostDevice& device : devices) {
         const std::string id = topology::to_string(device.id);
-        text += fmt::format("\n  {} is driven by {}{}{}: add `device {} host` to keep it working, or `device {}` to let it be refused", id,
-                            device.driver, device.uses.empty() ? "" : ", ", fmt::join(device.uses, ", "), id, id);
+        text += fmt::format("\n  {} is used by {}{}{}: add `device {} host` to leave it to the kernel, or `device {} blocked`", id, device.driver,
+                            device.uses.empty() ? "" : ", with ", fmt::join(device.uses, ", "), id, id);
     }
     return text;
 }

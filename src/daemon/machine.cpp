@@ -30,10 +30,13 @@ Started<memory::TableMemory> table_memory(platform::Platform& platform, const co
                 fmt::format("NOT CONTAINED: every unit was left as found: {}: {}", said.origin->text, memory.error().text));
 }
 
-// A unit that the host's kernel drives: nothing is touched before it is given up, or its staying so is accepted.
+bool out_of_reach(const Error& why) { return why.code == EPERM || why.code == EACCES || why.code == ENOENT; }
+
+// A unit that the host's kernel drives, or whose registers nobody lets us at: nothing is touched before that is changed, or its
+// staying so is accepted.
 Started<void> check_owners(const config::Configuration& configuration, const Machine& machine) {
     for (const UnreadUnit& unit : machine.unread_units)
-        if (unit.why.code == EPERM && !configuration.accepts_uncontained(unit.base))
+        if (out_of_reach(unit.why) && !configuration.accepts_uncontained(unit.base))
             return stop(ExitStatus::hardware, left_as_found(machine.topology.units.size()) + ": " + unit.why.text);
     return {};
 }

@@ -50,7 +50,8 @@ Service::Service(ConfigurationSource source, config::Configuration configuration
     rescan_ = std::make_unique<pci::Rescan>(*machine_.pci_config, machine_.config_windows());
 }
 
-Service::~Service() = default;
+// Clients are gone by now; memory that is still held is some that a unit may lead to.
+Service::~Service() { machine_.platform->retain_pins(); }
 
 Started<std::unique_ptr<Service>> Service::start(ConfigurationSource source, config::Configuration configuration,
                                                  const std::optional<std::string>& tables_folder, Clock& clock) {
@@ -120,12 +121,12 @@ void Service::take_units_over() {
     }
     // A unit that is silent now (asleep, unplugged) may wake on what an earlier instance gave it.
     const bool all = std::ranges::all_of(outcomes_, &UnitOutcome::programmed);
-    if (all && machine_.arena->continued()) retire_earlier_generations();
+    if (all && (!machine_.arena->continued() || retire_earlier_generations())) machine_.platform->release_earlier_pins();
 }
 
 // No unit holds anything of a predecessor any more, so what it left in table memory is free. With a unit that could
 // not be taken over nothing is: that one may still walk it.
-void Service::retire_earlier_generations() {
+bool Service::retire_earlier_generations() {
     for (std::uint32_t i = std::uint32_t(outcomes_.size()); i-- > 0;) {
         if (outcomes_[i].driver == nullptr) continue;
         memory::Invalidator* caches = outcomes_[i].driver->caches();
@@ -134,8 +135,9 @@ void Service::retire_earlier_generations() {
         everything.cover_everything();
         auto flushed = caches->flush(std::move(everything), *machine_.arena);
         if (flushed) machine_.arena->retire_earlier_generations(std::move(*flushed));
-        return;
+        return flushed.has_value();
     }
+    return false;
 }
 
 Started<void> Service::judge() {
@@ -161,10 +163,11 @@ Started<void> Service::judge() {
     return {};
 }
 
-// Devices behind a unit that cannot be programmed: bus mastering goes off at the functions themselves.
+// Devices behind a unit that cannot be programmed: bus mastering goes off at the functions themselves. Not of those that are
+// the kernel's by configuration: they would not be contained by the unit either.
 void Service::quieten_behind(UnitId unit) {
     for (const topology::Device& device : machine_.topology.devices)
-        if (std::ranges::any_of(device.streams, [&](const topology::Stream& s) { return s.unit == unit; }))
+        if (!device.host && std::ranges::any_of(device.streams, [&](const topology::Stream& s) { return s.unit == unit; }))
             devices_->bus_master_off(device);
 }
 

@@ -89,7 +89,7 @@ private:
     Service(ConfigurationSource source, config::Configuration configuration, People people, Clock& clock, Machine machine);
     std::vector<containment::DrivenUnit> open_units();
     void take_units_over();
-    void retire_earlier_generations();
+    bool retire_earlier_generations();
     Started<void> judge();
     std::optional<std::string> follow_devices();
     std::optional<std::string> take_in_devices();

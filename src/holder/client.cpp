@@ -52,4 +52,9 @@ Result<void> Client::let_go(std::string_view name) const {
     return outcome(reply, "let go", name);
 }
 
+Result<void> Client::let_go_all(std::string_view beginning) const {
+    SMMU_TRY(const Message reply, ask(Verb::let_go_all, beginning, {}));
+    return outcome(reply, "let go all", beginning);
+}
+
 }  // namespace smmu::holder

@@ -19,6 +19,8 @@ public:
     Result<std::optional<Deposit>> hand_out(std::string_view name) const;
     // ENOENT: nothing lies under the name.
     Result<void> let_go(std::string_view name) const;
+    // Everything whose name begins so.
+    Result<void> let_go_all(std::string_view beginning) const;
 
 private:
     // The reply, whatever its outcome. ENOENT: no holder runs; EPERM: somebody else sits at the socket.

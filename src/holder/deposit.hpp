@@ -14,7 +14,7 @@ inline constexpr const char* default_socket = "/run/smmuman-holder/socket";
 inline constexpr std::size_t longest_name = 31;
 inline constexpr std::size_t largest_note = 16 * 1024;      // bytes
 inline constexpr std::size_t most_descriptors = 512;        // of one deposit
-inline constexpr std::size_t most_deposits = 1024;
+inline constexpr std::size_t most_deposits = 65536;
 
 struct Deposit {
     std::vector<UniqueFd> descriptors;

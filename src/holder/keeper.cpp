@@ -35,6 +35,12 @@ int Keeper::keep(Message request) {
 
 int Keeper::let_go(const std::string& name) { return deposits_.erase(name) == 1 ? 0 : ENOENT; }
 
+int Keeper::let_go_all(const std::string& beginning) {
+    if (beginning.empty()) return EINVAL;
+    std::erase_if(deposits_, [&](const auto& deposit) { return deposit.first.starts_with(beginning); });
+    return 0;
+}
+
 // An answer that cannot be sent is the asker's loss.
 void Keeper::answer(const protocol::Connection& connection, Message request, const protocol::Deadline& deadline) {
     const auto reply = [&](int code, const Deposit& deposit) {
@@ -43,6 +49,7 @@ void Keeper::answer(const protocol::Connection& connection, Message request, con
     switch (Verb(request.word)) {
         case Verb::keep: return reply(keep(std::move(request)), {});
         case Verb::let_go: return reply(let_go(request.name), {});
+        case Verb::let_go_all: return reply(let_go_all(request.name), {});
         case Verb::hand_out:
             if (const auto found = deposits_.find(request.name); found != deposits_.end()) return reply(0, found->second);
             return reply(ENOENT, {});

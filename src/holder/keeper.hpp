@@ -20,6 +20,7 @@ public:
 private:
     int keep(Message request);
     int let_go(const std::string& name);
+    int let_go_all(const std::string& beginning);
     void answer(const protocol::Connection& connection, Message request, const protocol::Deadline& deadline);
 
     std::map<std::string, Deposit, std::less<>> deposits_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // smmuman-holder: keeps the descriptors of the service's table memory, from one service of this boot to the next.
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
@@ -17,7 +18,16 @@ using namespace smmu;
 
 constexpr useconds_t pause_after_failure_us = 100'000;
 
+// Deposits are descriptors: as many as the system lets this process have.
+void allow_many_descriptors() {
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int serve(const std::string& path) {
+    allow_many_descriptors();
     const auto listening = holder::listen_at(path);
     if (!listening) {
         std::fprintf(stderr, "smmuman-holder: %s\n", listening.error().text.c_str());
@@ -37,8 +47,8 @@ int serve(const std::string& path) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    signal(SIGHUP, SIG_IGN);  // it does not depend on a terminal
-    signal(SIGPIPE, SIG_IGN);
+    // What it keeps is being walked: nobody ends it by a word that is meant for a terminal, a session or a service.
+    for (const int word : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGPIPE}) signal(word, SIG_IGN);
     if (argc == 1) return serve(holder::default_socket);
     if (argc == 3 && std::strcmp(argv[1], "--socket") == 0) return serve(argv[2]);
     const bool help = argc == 2 && std::strcmp(argv[1], "--help") == 0;

@@ -16,7 +16,8 @@ namespace smmu::holder {
 enum class Verb : std::uint32_t {
     keep = 1,  // a deposit under a name. EEXIST: there is one; it stays
     hand_out,  // what lies under a name: copies of the descriptors. ENOENT
-    let_go     // forget what lies under a name. ENOENT
+    let_go,    // forget what lies under a name. ENOENT
+    let_go_all // forget everything whose name begins so
 };
 
 struct Message {

@@ -95,6 +95,11 @@ public:
     // Holds `length` bytes of `memory` from `offset`. EINVAL: not memory that this platform can hold in place.
     virtual Result<std::unique_ptr<PinnedMemory>> pin(UniqueFd memory, std::uint64_t offset,
                                                       std::uint64_t length) = 0;
+    // What earlier services of this boot held for their clients, and did not let go. Only when no unit leads to it any more.
+    virtual void release_earlier_pins() noexcept {}
+    // From now on memory stays held after its PinnedMemory has ended, as after a crash: for the end of a service, when
+    // only memory is left that hardware may still reach.
+    virtual void retain_pins() noexcept {}
 };
 
 }  // namespace smmu::platform

@@ -23,11 +23,11 @@ constexpr std::uint64_t most_pages = std::uint64_t{1} << 20;  // of one request:
 
 class PinnedFile final : public PinnedMemory {
 public:
-    PinnedFile(std::vector<UniqueFd> pins, std::vector<PhysRange> extents) : pins_(std::move(pins)), extents_(std::move(extents)) {}
+    PinnedFile(ClientDeposits::Kept pins, std::vector<PhysRange> extents) : pins_(std::move(pins)), extents_(std::move(extents)) {}
     std::span<const PhysRange> extents() const noexcept override { return extents_; }
 
 private:
-    std::vector<UniqueFd> pins_;
+    ClientDeposits::Kept pins_;
     std::vector<PhysRange> extents_;
 };
 
@@ -58,8 +58,8 @@ std::vector<PhysRange> cut(std::vector<PhysRange> extents, std::uint64_t skipped
 
 }  // namespace
 
-Result<std::unique_ptr<PinnedMemory>> pin_client_memory(const HostFiles& files, UniqueFd memory, std::uint64_t offset,
-                                                        std::uint64_t length) {
+Result<std::unique_ptr<PinnedMemory>> pin_client_memory(const HostFiles& files, std::shared_ptr<ClientDeposits> deposits, UniqueFd memory,
+                                                        std::uint64_t offset, std::uint64_t length) {
     SMMU_TRY(const std::uint64_t page_bytes, check_file(memory, offset, length));
     const std::uint64_t first = offset / page_bytes, last = (offset + length - 1) / page_bytes;
     if (last - first >= most_pages || last > ~std::uint32_t{0})
@@ -67,11 +67,13 @@ Result<std::unique_ptr<PinnedMemory>> pin_client_memory(const HostFiles& files, 
     std::vector<std::uint32_t> pages(last - first + 1);
     std::iota(pages.begin(), pages.end(), std::uint32_t(first));
     SMMU_TRY(const HugeView view, HugeView::map(memory, pages, page_bytes));
-    SMMU_TRY(auto pins, pin_pages(files, memory, pages, page_bytes));
+    holder::Deposit pins;
+    SMMU_TRY(pins.descriptors, pin_pages(files, memory, pages, page_bytes));
     SMMU_TRY(const PageMap map, PageMap::open(files.path("/proc/self/pagemap")));
     SMMU_TRY(const auto addresses, map.addresses(view.bytes(), page_bytes));
     auto extents = cut(extents_of(addresses, page_bytes), offset % page_bytes, length);
-    return std::make_unique<PinnedFile>(std::move(pins), std::move(extents));
+    SMMU_TRY(auto kept, ClientDeposits::keep(std::move(deposits), std::move(pins)));
+    return std::make_unique<PinnedFile>(std::move(kept), std::move(extents));
 }
 
 }  // namespace smmu::platform::linux

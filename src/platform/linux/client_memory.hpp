@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// ClientMemory: a client's file of huge pages, held in place.
+// ClientMemory: a client's file of huge pages, held in place, here and by the holder: when service and client die together,
+// hardware can reach the memory until the next service has taken the units over.
 #pragma once
 
 #include <memory>
 
+#include "platform/linux/client_deposits.hpp"
 #include "platform/linux/host_files.hpp"
 #include "platform/platform.hpp"
 
@@ -11,7 +13,7 @@ namespace smmu::platform::linux {
 
 // EINVAL: not a sealed memfd of huge pages, or beyond its end. ENOMEM: the pool of huge pages does not have those that the
 // client never touched.
-Result<std::unique_ptr<PinnedMemory>> pin_client_memory(const HostFiles& files, UniqueFd memory, std::uint64_t offset,
-                                                        std::uint64_t length);
+Result<std::unique_ptr<PinnedMemory>> pin_client_memory(const HostFiles& files, std::shared_ptr<ClientDeposits> deposits, UniqueFd memory,
+                                                        std::uint64_t offset, std::uint64_t length);
 
 }  // namespace smmu::platform::linux

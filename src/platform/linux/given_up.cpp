@@ -19,6 +19,16 @@ Result<void> check_lockdown(const HostFiles& files) {
                                    "off in the firmware's setup, and leave `lockdown=` out of the kernel parameters", mode));
 }
 
+// vfio makes a group of its own for a device that no unit contains, which is how it hands devices on here.
+std::vector<std::string> groups_of_drivers(const HostFiles& files) {
+    constexpr std::string_view folder = "/sys/kernel/iommu_groups";
+    std::vector<std::string> groups = files.names(folder);
+    std::erase_if(groups, [&](const std::string& group) {
+        return files.text(fmt::format("{}/{}/name", folder, group)).value_or("").starts_with("vfio-noiommu");
+    });
+    return groups;
+}
+
 }  // namespace
 
 std::string parameters_against(std::string_view unit) {
@@ -34,7 +44,7 @@ Result<void> check_given_up(const HostFiles& files) {
         return fail(EPERM, fmt::format("the kernel drives the IOMMU unit {}{}; start it with {} to leave the units to smmuman", units.front(),
                                        units.size() == 1 ? "" : fmt::format(" and {} more", units.size() - 1),
                                        parameters_against(units.front())));
-    if (const auto groups = files.names("/sys/kernel/iommu_groups"); !groups.empty())
+    if (const auto groups = groups_of_drivers(files); !groups.empty())
         return fail(EPERM, fmt::format("the kernel has {} IOMMU groups, so a driver of its own contains devices; start it with {} (Intel) or {} "
                                        "(Arm) to leave the units to smmuman",
                                        groups.size(), parameters_against("dmar"), parameters_against("smmu")));

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -11,6 +12,7 @@
 namespace smmu::platform::linux {
 
 Result<UniqueFd> lock_instance(const std::string& path) {
+    mkdir(path.substr(0, path.rfind('/')).c_str(), 0755);  // of the socket too; whoever comes first makes it
     UniqueFd file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!file) return fail(errno, fmt::format("{}: {}; run smmuman as root", path, std::strerror(errno)));
     if (flock(file.get(), LOCK_EX | LOCK_NB) != 0) {

@@ -61,14 +61,17 @@ public:
     Result<std::unique_ptr<PciConfig>> pci_config(std::span<const EcamWindow>) override { return std::make_unique<PciFiles>(files_); }
     Result<memory::TableMemory> table_memory(std::optional<PhysRange> wanted, std::uint64_t bytes) override;
     Result<std::unique_ptr<PinnedMemory>> pin(UniqueFd memory, std::uint64_t offset, std::uint64_t length) override {
-        return pin_client_memory(files_, std::move(memory), offset, length);
+        return pin_client_memory(files_, deposits_, std::move(memory), offset, length);
     }
+    void release_earlier_pins() noexcept override { deposits_->release_earlier(); }
+    void retain_pins() noexcept override { deposits_->retain(); }
 
 private:
     Result<memory::TableMemory> set_aside(PhysRange range);
 
     HostFiles files_;
     std::string holder_socket_;
+    std::shared_ptr<ClientDeposits> deposits_ = std::make_shared<ClientDeposits>(holder_socket_);
     std::string lock_path_;
     PhysicalMap map_;
     memory::BootIdentity boot_;

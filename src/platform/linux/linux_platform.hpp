@@ -12,7 +12,7 @@ namespace smmu::platform::linux {
 struct Places {
     std::string root = {};           // before /proc, /sys and /dev
     std::string holder_socket = {};  // empty: where smmuman-holder listens
-    std::string lock = "/run/smmuman.lock";
+    std::string lock = "/run/smmuman/machine.lock";
 };
 
 // Reads /proc/iomem and the boot's identity; nothing else until asked. EPERM when this process may not know them.

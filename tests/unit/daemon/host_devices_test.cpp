@@ -55,7 +55,7 @@ TEST_F(HostDevices, ThoseOfTheKernelsDriversAreNamed) {
     EXPECT_THAT(refused("smmu vtd"), testing::ElementsAre("0000:00:03.0", "0000:01:00.1"));
     const auto devices = refused_host_devices(drivers, pci, topology, config::defaults(config::Edition::plain));
     const std::string text = host_devices_text(devices);
-    EXPECT_THAT(text, testing::HasSubstr("0000:00:03.0 is driven by nvme, nvme0n1p2: /: add `device 0000:00:03.0 host`"));
+    EXPECT_THAT(text, testing::HasSubstr("0000:00:03.0 is used by nvme, with nvme0n1p2: /: add `device 0000:00:03.0 host`"));
     EXPECT_THAT(text, testing::HasSubstr("e1000e, eth0, eth1"));
 }
 

@@ -3,19 +3,15 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <poll.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
-#include <thread>
 
 #include "holder/client.hpp"
-#include "holder/keeper.hpp"
-#include "holder/listening_socket.hpp"
+#include "holder_thread.hpp"
 
 namespace smmu::holder {
 namespace {
@@ -23,35 +19,12 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-// A keeper in a thread of its own, at a socket of its own.
 class Holder : public testing::Test {
 protected:
-    Holder() {
-        EXPECT_NE(mkdtemp(folder_.data()), nullptr);
-        auto listening = listen_at(path());
-        EXPECT_TRUE(listening) << listening.error().text;
-        listening_ = std::move(*listening);
-        serving_ = std::jthread([this](const std::stop_token& stop) {
-            while (!stop.stop_requested()) {
-                pollfd waited{listening_.get(), POLLIN, 0};
-                if (poll(&waited, 1, 10) != 1) continue;
-                UniqueFd socket(accept4(listening_.get(), nullptr, nullptr, SOCK_CLOEXEC));
-                if (socket) keeper_.serve(protocol::Connection(std::move(socket)));
-            }
-        });
-    }
-    ~Holder() override {
-        serving_ = {};
-        std::filesystem::remove_all(folder_);
-    }
-
-    std::string path() const { return folder_ + "/run/socket"; }
+    std::string path() const { return thread_.path(); }
     Client client() const { return Client(path()); }
 
-    std::string folder_ = std::filesystem::temp_directory_path().string() + "/smmu-holder-XXXXXX";
-    UniqueFd listening_;
-    Keeper keeper_;
-    std::jthread serving_;
+    test::HolderThread thread_;
 };
 
 // Files that say which they are.
@@ -97,6 +70,17 @@ TEST_F(Holder, NeverReplacesADeposit) {
     EXPECT_TRUE(client().keep("tables", deposit_of(1, {std::byte{2}})));
 }
 
+TEST_F(Holder, LetsGoByTheBeginningOfNames) {
+    for (const char* const name : {"client 1", "client 2", "clients", "tables"}) ASSERT_TRUE(client().keep(name, deposit_of(1)));
+    EXPECT_EQ(client().let_go_all("").error().code, EINVAL);
+    ASSERT_TRUE(client().let_go_all("client "));
+    EXPECT_FALSE(client().hand_out("client 1")->has_value());
+    EXPECT_FALSE(client().hand_out("client 2")->has_value());
+    EXPECT_TRUE(client().hand_out("clients")->has_value());
+    EXPECT_TRUE(client().hand_out("tables")->has_value());
+    EXPECT_TRUE(client().let_go_all("client ")) << "there is none any more";
+}
+
 TEST_F(Holder, AsManyAsTheLimits) {
     const std::string name(longest_name, 'x');
     ASSERT_TRUE(client().keep(name, deposit_of(most_descriptors, std::vector<std::byte>(largest_note))));
@@ -122,13 +106,13 @@ TEST_F(Holder, WhoBreaksOffHasAskedNothing) {
         if (bytes != 0) ASSERT_TRUE(connection->send(rubbish, {}, protocol::Deadline::after(std::chrono::seconds(5))));
     }
     EXPECT_TRUE(client().keep("tables", deposit_of(1))) << "it serves on";
-    EXPECT_EQ(keeper_.size(), 1u);
+    EXPECT_EQ(thread_.deposits(), 1u);
 }
 
 TEST_F(Holder, OthersMayNotAsk) {
     if (geteuid() != 0) GTEST_SKIP() << "only root can become somebody else";
     ASSERT_TRUE(client().keep("tables", deposit_of(1)));
-    std::filesystem::permissions(folder_, std::filesystem::perms::all);
+    std::filesystem::permissions(thread_.folder(), std::filesystem::perms::all);
     std::filesystem::permissions(path(), std::filesystem::perms::all);  // whoever gets as far as the socket
     const pid_t stranger = fork();
     if (stranger == 0) {

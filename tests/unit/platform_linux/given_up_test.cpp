@@ -50,7 +50,16 @@ TEST(GivenUp, UnitsOfTheKernel) {
 TEST(GivenUp, GroupsOfTheKernel) {
     const FakeHost host;
     host.folder("/sys/kernel/iommu_groups/0");
+    host.folder("/sys/kernel/iommu_groups/1");
+    host.write("/sys/kernel/iommu_groups/1/name", "vfio-noiommu\n");
     EXPECT_THAT(refused(host), AllOf(HasSubstr("1 IOMMU groups"), HasSubstr("intel_iommu=off"), HasSubstr("arm_smmu_driver_init")));
+}
+
+TEST(GivenUp, GroupsOfDevicesThatNothingContains) {
+    const FakeHost host;
+    host.folder("/sys/kernel/iommu_groups/0");
+    host.write("/sys/kernel/iommu_groups/0/name", "vfio-noiommu\n");
+    EXPECT_TRUE(check_given_up(host.files()));
 }
 
 TEST(GivenUp, Lockdown) {
