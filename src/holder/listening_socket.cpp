@@ -36,7 +36,9 @@ Result<UniqueFd> listen_at(const std::string& path) {
     if (mkdir(folder.c_str(), 0755) != 0 && errno != EEXIST) return failed("make the folder", folder);
     const auto other = protocol::Connection::open(path.c_str(), protocol::Deadline::after(longest_try));
     if (other) return fail(EADDRINUSE, fmt::format("another smmuman-holder listens at {}", path));
-    if (other.error().code != ENOENT) return fail(other.error().code, fmt::format("whether another smmuman-holder listens: {}", other.error().text));
+    if (other.error().code != ENOENT)
+        return fail(other.error().code, fmt::format("whether another smmuman-holder listens at {} cannot be found out: {}", path,
+                                                    std::strerror(other.error().code)));
     unlink(path.c_str());  // left by one that was killed, if there is any
 
     UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));

@@ -56,7 +56,7 @@ TEST_F(HostDevices, ThoseOfTheKernelsDriversAreNamed) {
     const auto devices = refused_host_devices(drivers, pci, topology, config::defaults(config::Edition::plain));
     const std::string text = host_devices_text(devices);
     EXPECT_THAT(text, testing::HasSubstr("0000:00:03.0 is used by nvme, with nvme0n1p2: /: add `device 0000:00:03.0 host`"));
-    EXPECT_THAT(text, testing::HasSubstr("e1000e, eth0, eth1"));
+    EXPECT_THAT(text, testing::HasSubstr("e1000e, with eth0, eth1"));
 }
 
 TEST_F(HostDevices, ALineOfTheConfigurationSaysWhatIsWanted) {

@@ -1,109 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // PagedSpace and the page table under it: every refusal, leaf sizes, splitting, steps, and hardware that does not answer.
-#include "units/paged_space.hpp"
+#include "tests/unit/paging/paged_space_fixture.hpp"
 
-#include <gtest/gtest.h>
-
-#include <memory>
-#include <vector>
-
-#include "paging/vtd_second_stage.hpp"
-#include "tests/unit/memory/owned_table_memory.hpp"
-
-namespace smmu::units {
+namespace smmu::units::testing {
 namespace {
-
-using memory::Coherency;
-using paging::Map;
-using paging::Unmap;
-using Table = paging::PageTable<paging::VtdSecondStage>;
-using Space = PagedSpace<paging::VtdSecondStage>;
-
-constexpr std::uint64_t k4 = 1 << 12, m2 = 1 << 21, g1 = 1 << 30;
-
-struct Log {
-    bool confirms = true, sees = true;
-    int flushes = 0, failures = 0;
-    bool leaf_only = false;
-    std::vector<IovaRange> ranges;
-    std::vector<Map> appeared;
-};
-
-class Caches final : public SpaceCaches {
-public:
-    explicit Caches(Log& log) : log_(log) {}
-    Result<void> appeared(std::span<const Map> additions) override {
-        log_.appeared.assign(additions.begin(), additions.end());
-        if (log_.sees) return {};
-        return fail(EIO, "no answer");
-    }
-    void failed() noexcept override { ++log_.failures; }
-
-private:
-    Result<void> invalidate(const memory::Gather& gathered) override {
-        ++log_.flushes;
-        log_.leaf_only = gathered.leaf_only();
-        log_.ranges.assign(gathered.ranges().begin(), gathered.ranges().end());
-        if (log_.confirms) return {};
-        return fail(EIO, "no answer");
-    }
-    Log& log_;
-};
-
-class PagedSpaceTest : public testing::Test {
-protected:
-    void SetUp() override { start(4, 48, k4 | m2 | g1); }
-    void TearDown() override {
-        if (!space) return;
-        log.confirms = true;
-        EXPECT_TRUE(space->release().has_value());
-        space.reset();
-        EXPECT_EQ(account.held, 0u);
-        EXPECT_EQ(arena->count().used, 0u);
-    }
-
-    void start(unsigned levels, unsigned bits, std::uint64_t leaf_sizes) {
-        if (space) {
-            ASSERT_TRUE(space->release().has_value());
-        }
-        space = std::make_unique<Space>(*Table::create({levels, bits, leaf_sizes, Coherency::snooped}, *arena, account),
-                                        *arena, std::make_unique<Caches>(log));
-    }
-    static IovaRange range(std::uint64_t first, std::uint64_t length) {
-        return *IovaRange::from_length(Iova{first}, length);
-    }
-    int code_of(std::vector<Change> changes) {
-        auto plan = space->prepare(changes);
-        if (!plan) return plan.error().code;
-        space->abandon(std::move(*plan));
-        return 0;
-    }
-    int request(std::vector<Change> changes) {
-        auto plan = space->prepare(changes);
-        if (!plan) return plan.error().code;
-        Budget all;
-        const auto progress = space->commit(*plan, all);
-        if (!progress) return progress.error().code;
-        EXPECT_EQ(*progress, Progress::done);
-        EXPECT_EQ(space->table().check_shape(), "");
-        return 0;
-    }
-    std::vector<unsigned> leaves() {
-        std::vector<unsigned> sizes;
-        space->table().visit([&](IovaRange, const paging::Translation& t) { sizes.push_back(t.leaf_log2); });
-        return sizes;
-    }
-    std::uint64_t target(std::uint64_t iova) {
-        const auto physical = space->translate(Iova{iova});
-        return physical ? physical.physical.value : ~std::uint64_t{0};
-    }
-
-    const memory::OwnedTableMemory memory{4096};
-    std::unique_ptr<memory::Arena> arena = *memory::Arena::open(memory.get(), {});
-    memory::Account account;
-    Log log;
-    std::unique_ptr<Space> space;
-};
 
 class Confirming final : public memory::Invalidator {
     Result<void> invalidate(const memory::Gather&) override { return {}; }
@@ -299,94 +199,6 @@ TEST_F(PagedSpaceTest, TablesThatComeBackAreNotTakenBefore) {
     EXPECT_EQ(account.held, account.limit) << "out of the reserve";
 }
 
-TEST_F(PagedSpaceTest, WhatNeedsNoTableIsDoneInPlace) {
-    const auto map = [&](IovaRange where, std::uint64_t to) { return *space->map_in_place({where, PhysAddr{to}, read_write}); };
-    const auto unmap = [&](IovaRange where) { return *space->unmap_in_place(where); };
-    EXPECT_FALSE(map(range(0, k4), g1)) << "there is no table";
-    EXPECT_FALSE(unmap(range(0, k4)));
-    ASSERT_EQ(request({Map{range(m2 - k4, k4), PhysAddr{0}, read_write}}), 0);
-    log = {};
-    EXPECT_TRUE(map(range(0, k4), g1));
-    EXPECT_EQ(log.appeared, (std::vector{Map{range(0, k4), PhysAddr{g1}, read_write}}));
-    EXPECT_TRUE(map(range(8 * k4, 16 * k4), 2 * g1));
-    EXPECT_EQ(target(23 * k4 + 5), 2 * g1 + 15 * k4 + 5);
-    EXPECT_EQ(log.flushes, 0) << "nothing was there";
-    EXPECT_FALSE(map(range(0, k4), g1)) << "over another";
-    EXPECT_FALSE(map(range(4 * k4, 8 * k4), g1)) << "over another in part";
-    EXPECT_FALSE(map(range(k4, k4), 8)) << "physically misaligned";
-    EXPECT_FALSE(map(range(k4, k4), std::uint64_t{1} << 52)) << "no entry can say it";
-    EXPECT_FALSE(map(range(k4, 2 * k4), (std::uint64_t{1} << 52) - k4)) << "nor of its last page";
-    EXPECT_FALSE(map(range(k4, k4 / 2), g1)) << "half a page";
-    EXPECT_FALSE(map(range(k4 + 8, k4), g1));
-    EXPECT_FALSE(map(range(m2 - 2 * k4, 4 * k4), g1)) << "beyond the table";
-    EXPECT_FALSE(*space->map_in_place({range(k4, k4), PhysAddr{g1}, Access::execute}));
-    EXPECT_FALSE(unmap(range(k4, k4))) << "nothing is there";
-    EXPECT_FALSE(unmap(range(0, 16 * k4))) << "not all of it is";
-    EXPECT_FALSE(unmap(range(8 * k4, k4 / 2)));
-    EXPECT_TRUE(unmap(range(0, k4)));
-    EXPECT_EQ(log.ranges, (std::vector{range(0, k4)}));
-    EXPECT_TRUE(unmap(range(8 * k4, 16 * k4)));
-    EXPECT_EQ(log.ranges, (std::vector{range(8 * k4, 16 * k4)}));
-    EXPECT_TRUE(log.leaf_only);
-    EXPECT_EQ(log.flushes, 2);
-    EXPECT_FALSE(unmap(range(m2 - k4, k4))) << "its table would stay behind empty";
-    EXPECT_EQ(space->table().check_shape(), "");
-    EXPECT_EQ(space->table_frames(), 4u);
-}
-
-TEST_F(PagedSpaceTest, LargeLeavesInPlace) {
-    const auto map = [&](IovaRange where, std::uint64_t to) { return *space->map_in_place({where, PhysAddr{to}, read_write}); };
-    ASSERT_EQ(request({Map{range(g1 - k4, k4), PhysAddr{0}, read_write}}), 0);
-    EXPECT_FALSE(map(range(0, m2), g1)) << "the first leaf that can be cut needs a reserve";
-    ASSERT_EQ(request({Map{range(0, m2), PhysAddr{g1}, read_write}}), 0);
-    const std::uint64_t frames = space->table_frames();
-    EXPECT_TRUE(map(range(m2, 4 * m2), 4 * g1));
-    EXPECT_FALSE(map(range(4 * g1, 2 * g1), 8 * g1)) << "a deeper cut needs a larger one";
-    ASSERT_EQ(request({Map{range(3 * g1, g1), PhysAddr{0}, read_write}}), 0);
-    EXPECT_EQ(space->table_frames(), frames + 2);
-    EXPECT_TRUE(map(range(4 * g1, 2 * g1), 8 * g1));
-    EXPECT_EQ(target(4 * m2 + 5), 4 * g1 + 3 * m2 + 5);
-    EXPECT_EQ(target(6 * g1 - 1), 10 * g1 - 1);
-    EXPECT_FALSE(map(range(8 * m2, m2), g1 + k4)) << "its memory has no leaf of that size: it takes a table";
-    EXPECT_FALSE(map(range(3 * m2, 4 * m2), 4 * g1)) << "over others in part";
-    EXPECT_FALSE(map(range(g1 - m2, m2), 4 * g1)) << "over a table";
-    EXPECT_FALSE(*space->unmap_in_place(range(m2 + k4, m2 - k4))) << "it would have to be cut";
-    EXPECT_FALSE(*space->unmap_in_place(range(m2, g1 - m2))) << "some is not mapped, some is a table";
-    EXPECT_EQ(space->table().check_shape(), "");
-    for (std::uint64_t slot = 5; slot < 511; ++slot) ASSERT_TRUE(map(range(slot * m2, m2), slot * m2));
-    EXPECT_FALSE(*space->unmap_in_place(range(m2, g1 - m2))) << "the last is a table";
-    EXPECT_TRUE(*space->unmap_in_place(range(m2, g1 - 2 * m2)));
-    EXPECT_EQ(log.ranges, (std::vector{range(m2, g1 - 2 * m2)}));
-    EXPECT_TRUE(*space->unmap_in_place(range(4 * g1, g1)));
-    EXPECT_EQ(space->table().check_shape(), "");
-    EXPECT_EQ(space->table_frames(), frames + 2);
-    EXPECT_EQ(target(0), g1);
-    EXPECT_EQ(target(5 * g1), 9 * g1);
-}
-
-TEST_F(PagedSpaceTest, NothingIsDoneInPlaceBesideAPlan) {
-    ASSERT_EQ(request({Map{range(0, 2 * k4), PhysAddr{0}, read_write}}), 0);
-    auto plan = space->prepare(std::vector<Change>{Map{range(g1, k4), PhysAddr{0}, read_write}});
-    ASSERT_TRUE(plan.has_value());
-    EXPECT_EQ(target(0), 0u) << "its table is the one used last";
-    EXPECT_FALSE(*space->map_in_place({range(4 * k4, k4), PhysAddr{0}, read_write}));
-    EXPECT_FALSE(*space->map_in_place({range(4 * k4, 2 * k4), PhysAddr{0}, read_write}));
-    EXPECT_FALSE(*space->unmap_in_place(range(0, k4)));
-    space->abandon(std::move(*plan));
-    EXPECT_TRUE(*space->unmap_in_place(range(0, k4)));
-}
-
-TEST_F(PagedSpaceTest, HardwareThatDoesNotConfirmWhatWasDoneInPlace) {
-    ASSERT_EQ(request({Map{range(0, 2 * k4), PhysAddr{0}, read_write}}), 0);
-    log.sees = false;
-    EXPECT_EQ(space->map_in_place({range(4 * k4, k4), PhysAddr{0}, read_write}).error().code, EIO);
-    EXPECT_EQ(log.failures, 1);
-    log.confirms = false;
-    EXPECT_EQ(space->unmap_in_place(range(0, k4)).error().code, EIO);
-    EXPECT_EQ(log.failures, 2);
-    EXPECT_EQ(target(0), ~std::uint64_t{0}) << "removals are not undone";
-}
-
 TEST_F(PagedSpaceTest, LargeRequestsInSteps) {
     start(4, 48, k4);
     const IovaRange region = range(3 * g1 + 5 * k4, 2 * g1);
@@ -460,4 +272,4 @@ TEST_F(PagedSpaceTest, ATableIsNeverDroppedByMistake) {
 }
 
 }  // namespace
-}  // namespace smmu::units
+}  // namespace smmu::units::testing
