@@ -37,8 +37,7 @@ void Work::then_open(std::vector<GroupId> groups, std::vector<DeviceIndex> claim
     claimed_ = std::move(claimed);
 }
 
-void Work::carried_out(SpaceChange& change) {
-    GranuleSet& starved = state_->spaces.find(change.space)->starved;
+void Work::carried_out(const SpaceChange& change, GranuleSet& starved) {
     for (const paging::Map& opened : change.difference.additions) {
         if (starved.empty()) break;
         starved.erase(opened.range);
@@ -51,10 +50,11 @@ units::Progress Work::step(units::Budget& budget) noexcept {
     if (over()) return units::Progress::done;
     while (next_ < changes_.size()) {
         SpaceChange& change = changes_[next_];
-        auto progress = state_->spaces.find(change.space)->tables->commit(change.plan, budget);
+        Space& space = *state_->spaces.find(change.space);
+        auto progress = space.tables->commit(change.plan, budget);
         if (progress && *progress == units::Progress::more) return units::Progress::more;
         if (!progress && result_) result_ = pass_on(std::move(progress));
-        carried_out(change);
+        carried_out(change, space.starved);
         ++next_;
     }
     if (!opening_.empty()) {

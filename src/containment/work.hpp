@@ -35,7 +35,7 @@ public:
 
 private:
     void remove(std::vector<std::shared_ptr<HeldMemory>> memory) noexcept;
-    void carried_out(SpaceChange& change);
+    static void carried_out(const SpaceChange& change, GranuleSet& starved);
     void close_groups() noexcept;
     void open_groups() noexcept;
     void give_up_groups() noexcept;
