@@ -49,7 +49,12 @@ systemd-tmpfiles --create smmuman.conf
 mkdir -p /run/boards "$(dirname "$configuration")" /etc/systemd/system/smmuman.service.d
 # The service is on an emulated board, and is waited for less long. What looks for leaks needs system calls that a
 # sandbox refuses.
-printf '[Service]\nEnvironment=SMMU_BOARD_DIR=/run/boards ASAN_OPTIONS=detect_leaks=0\nWatchdogSec=5\n' >/etc/systemd/system/smmuman.service.d/test.conf
+cat >/etc/systemd/system/smmuman.service.d/test.conf <<END
+[Service]
+Environment=SMMU_BOARD_DIR=/run/boards ASAN_OPTIONS=detect_leaks=0
+WatchdogSec=5
+ExecStartPre=/bin/sh $source/tests/systemd/sandbox.sh
+END
 systemctl daemon-reload
 run_board
 systemctl enable smmuman smmuman-log 2>/dev/null
@@ -73,6 +78,12 @@ soon log_says listening
 printf 'attach\ngrant 4096\ncopy\nstray 0x5000000\ndetach\nquit\n' | "$build/bin/edu_driver" 0:3.0 >/run/driver || failed "the driver: $(cat /run/driver)"
 soon has_the_record
 
+if command -v smmuman-holder >/dev/null; then
+    is smmuman-holder ActiveState active
+    ! systemctl stop smmuman-holder 2>/dev/null || failed "the holder of table memory can be stopped"
+    holder=$(systemctl show smmuman-holder -p MainPID --value)
+fi
+
 systemctl reload smmuman || failed "it cannot be reloaded"
 configure nonsense
 ! systemctl reload smmuman 2>/dev/null || failed "a reload of nonsense succeeds"
@@ -91,6 +102,7 @@ systemctl stop smmuman
 is smmuman Result success
 is smmuman-log ActiveState active
 soon log_says 'the service is gone'
+[ -z "${holder-}" ] || is smmuman-holder MainPID "$holder"
 
 # A trial that nobody confirms ends, the unit is off again, and it does not begin anew.
 end_board
