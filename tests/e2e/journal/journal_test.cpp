@@ -179,10 +179,9 @@ TEST_F(Journal, WithoutTheAbilityItSaysSoAndWaits) {
         }
         constexpr useconds_t two_rounds = 2'500'000;
         usleep(two_rounds);
-        int status = 0;
-        if (waitpid(child, &status, WNOHANG) != 0) return -1L;
+        if (waitpid(child, nullptr, WNOHANG) != 0) return -1L;
         kill(child, SIGKILL);
-        return waitpid(child, &status, 0) == child ? 0L : -1L;
+        return waitpid(child, nullptr, 0) == child ? 0L : -1L;
     });
     EXPECT_TRUE(status.done()) << "it ended";
     const std::string said = contents(output);
