@@ -30,6 +30,7 @@ int check(const CommandLine& line) {
     const topology::Topology& topology = machine->topology;
     fmt::print("# {}: {} units, {} devices; tables from {}\n", machine->platform->name(), topology.units.size(),
                topology.devices.size(), line.tables.value_or("the machine"));
+    for (const UnreadUnit& unit : machine->unread_units) fmt::print("# not read: {}\n", unit.why.text);
     fmt::print("{}\n# To paste into a file and change:\n{}", survey::findings_text(topology), survey::paste_ready(topology, *configuration));
     const auto refused = machine->refused_host_devices(*configuration);
     if (refused.empty()) return int(survey::verdict(topology));

@@ -147,9 +147,11 @@ TEST(DeviceOfTheKernel, IsNotCutOffUnasked) {
 // Nothing is touched while the kernel drives a unit, whether for DMA or for interrupts only.
 TEST(UnitOfTheKernel, IsLeftAlone) {
     for (const std::string words : {"intel_iommu=on", "intel_iommu=off"}) {
-        Ended ended = Guest{.words = words + " hugepages=20", .programs = programs}.run(holder + "keep start smmuman smmu vtd\n");
+        Ended ended = Guest{.words = words + " hugepages=20", .programs = programs}.run(
+            holder + "keep start smmuman smmu vtd\nkeep check smmuman --check\n");
         EXPECT_EQ(ended.results["start.status"], "3\n") << testing::PrintToString(ended);
         EXPECT_THAT(ended.results["start.errors"], AllOf(HasSubstr("dmar0"), HasSubstr("intel_iommu=off intremap=off"), Not(HasSubstr("contained 1"))));
+        EXPECT_THAT(ended.results["check"], AllOf(HasSubstr("vtd@fed90000"), HasSubstr("# not read: ")));
     }
 }
 
