@@ -57,9 +57,12 @@ grep -q '^smmu:' "$root/etc/group" || fail "there is no group smmu"
 for script in "$root"/var/lib/dpkg/info/*.p* ; do
     if grep -E '(start|restart|enable|stop) .*smmuman-holder' "$script"; then fail "$script touches the holder"; fi
 done
-if grep -E '(start|restart) .*smmuman\.service' "$root/var/lib/dpkg/info/smmuman.postinst"; then
-    fail "the installation starts the service"
-fi
+for script in preinst postinst; do
+    script=$root/var/lib/dpkg/info/smmuman.$script
+    if [ -e "$script" ] && grep -E '(start|stop) .*smmuman\.service|stop .*smmuman-log' "$script"; then
+        fail "installing or upgrading starts the service, or stops something"
+    fi
+done
 in_root -i "$packages"/smmuman_*.deb >"$place/log" || fail "the package cannot be installed again"
 in_root -r smmuman >"$place/log" || fail "the package cannot be removed"
 grep -q 'go on refusing' "$place/log" || fail "the removal does not say what stays"

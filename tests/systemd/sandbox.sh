@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # sandbox.sh: run by systemd in the sandbox of smmuman.service, before it: what a real machine needs is open, the rest is not.
 set -eu
-for path in /run/smmuman /run/smmuman.lock /sys/devices /sys/kernel/mm/hugepages /proc/sys/kernel/kexec_load_disabled; do
+for path in /run/smmuman /sys/devices /sys/kernel/mm/hugepages /proc/sys/kernel/kexec_load_disabled; do
     [ ! -e "$path" ] || [ -w "$path" ] || { echo "sandbox: $path cannot be written"; exit 1; }
 done
 for path in /etc /usr /run /var /sys/kernel /proc/sys/kernel /sys/fs/cgroup; do

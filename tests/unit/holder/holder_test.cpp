@@ -103,7 +103,7 @@ TEST_F(Holder, WhoBreaksOffHasAskedNothing) {
         const auto connection = protocol::Connection::open(path().c_str(), protocol::Deadline::after(std::chrono::seconds(5)));
         ASSERT_TRUE(connection);
         const std::vector<std::byte> rubbish(bytes, std::byte{0x41});
-        if (bytes != 0) ASSERT_TRUE(connection->send(rubbish, {}, protocol::Deadline::after(std::chrono::seconds(5))));
+        if (bytes != 0) { ASSERT_TRUE(connection->send(rubbish, {}, protocol::Deadline::after(std::chrono::seconds(5)))); }
     }
     EXPECT_TRUE(client().keep("tables", deposit_of(1))) << "it serves on";
     EXPECT_EQ(thread_.deposits(), 1u);
