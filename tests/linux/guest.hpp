@@ -39,7 +39,7 @@ struct Guest {
     std::vector<std::pair<std::string, std::string>> files{};  // path here, path there
     std::vector<std::string> modules{};  // of the kernel, loaded before the script
     std::vector<std::string> devices{};  // for QEMU, beside the edu at 00:03.0
-    std::chrono::seconds deadline{300};  // sanitizers, loaded machines
+    std::chrono::seconds deadline{500};  // sanitizers, loaded machines
 
     // Boots, runs the script and switches off. The status is no_result when the script did not end.
     Ended run(const std::string& script) const {
