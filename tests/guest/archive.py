@@ -17,9 +17,21 @@ class Archive:
     def link(self, name, target):
         self._put(name, stat.S_IFLNK | 0o777, target.encode())
 
+    def tree(self, root):
+        """Everything below the folder, by the same names and with the same rights; all belongs to root."""
+        for path in sorted(pathlib.Path(root).rglob("*")):
+            name = str(path.relative_to(root))
+            if path.is_symlink():
+                self.link(name, str(path.readlink()))
+            elif path.is_dir() or path.is_file():
+                self._put(name, path.stat().st_mode, b"" if path.is_dir() else path.read_bytes())
+
     def _put(self, name, mode, content):
         """What is there already stays: a library that several programs need is put in once."""
-        name = name.strip("/")
+        first, slash, rest = name.strip("/").partition("/")
+        if slash and stat.S_ISLNK(self._entries.get(first, (0,))[0]):  # /lib of a system is a link to usr/lib
+            first = self._entries[first][1].decode()
+        name = first + slash + rest
         parent = str(pathlib.PurePosixPath(name).parent)
         if parent != "." and parent not in self._entries:
             self.folder(parent)

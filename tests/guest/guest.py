@@ -19,6 +19,8 @@ from contents import Libraries, Modules
 HERE = pathlib.Path(__file__).resolve().parent
 AT_DEADLINE = 124
 NO_RESULT = 125
+# Units of systemd's own that would wait for what a guest lacks: udev, and a module.
+NOT_THERE = ["serial-getty@.service", "getty@.service", "proc-sys-fs-binfmt_misc.automount"]
 
 
 def main():
@@ -34,13 +36,14 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("script", help="what the guest's shell runs; what it leaves in /results comes back")
     parser.add_argument("--architecture", choices=sorted(machine.MACHINES), default="amd64")
+    parser.add_argument("--system", action="store_true", help="with systemd, journal, dbus and dpkg instead of busybox alone")
     parser.add_argument("--words", default="", help="for the kernel's command line, such as 'intel_iommu=off'")
     parser.add_argument("--program", action="append", default=[], metavar="FILE", help="put into /bin with the libraries it needs")
     parser.add_argument("--file", action="append", default=[], metavar="FILE=NAME", help="put into the guest by that name")
     parser.add_argument("--module", action="append", default=[], metavar="NAME", help="a kernel module, loaded before the script")
     parser.add_argument("--device", action="append", default=[], metavar="QEMU", help="beside the edu device at 00:03.0")
     parser.add_argument("--memory", type=int, default=1024, metavar="MIB")
-    parser.add_argument("--seconds", type=float, default=120, help="the deadline of the whole guest")
+    parser.add_argument("--seconds", type=float, default=300, help="the deadline of the whole guest")
     parser.add_argument("--console", type=pathlib.Path, metavar="FILE", help="instead of standard output")
     parser.add_argument("--results", type=pathlib.Path, metavar="FOLDER", help="where the contents of /results go")
     return parser.parse_args()
@@ -54,7 +57,8 @@ def boot(choice):
         initramfs.write_bytes(image(choice, kind, kernel_folder))
         [kernel] = kernel_folder.glob("boot/vmlinuz-*")
         report = pathlib.Path(place, "report.tar")
-        line = machine.command(kind, kernel, initramfs, report, choice.words, choice.memory, choice.device)
+        words = choice.words + (" rdinit=/lib/systemd/systemd TERM=dumb" if choice.system else "")
+        line = machine.command(kind, kernel, initramfs, report, words, choice.memory, choice.device)
         with open_console(choice.console) as console:
             in_time = machine.run(line, choice.seconds, lambda piece: (console.write(piece), console.flush()))
         if not in_time:
@@ -72,11 +76,18 @@ def packages(purpose, architecture):
 def image(choice, kind, kernel_folder):
     root = "/" if choice.architecture == "amd64" else packages("sysroot", choice.architecture)
     archive = Archive()
+    if choice.system:
+        archive.tree(packages("system", choice.architecture))
+        archive.file("etc/systemd/system/guest.service", (HERE / "guest.service").read_bytes())
+        archive.link("etc/systemd/system/multi-user.target.wants/guest.service", "../guest.service")
+        for unit in NOT_THERE:
+            archive.link(f"etc/systemd/system/{unit}", "/dev/null")
     for folder in ("dev", "proc", "sys", "root"):
         archive.folder(folder)
     archive.file("init", (HERE / "init.sh").read_bytes(), executable=True)
     archive.file("bin/busybox", (kernel_folder / "bin/busybox").read_bytes(), executable=True)
     archive.file("bin/keep", (HERE / "keep.sh").read_bytes(), executable=True)
+    archive.file("guest/run", (HERE / "run.sh").read_bytes(), executable=True)
     archive.file("guest/script", choice.script.encode())
     archive.link("guest/results_line", f"/dev/{kind.results}")
     for number, (name, content) in enumerate(Modules(kernel_folder).in_order(choice.module)):

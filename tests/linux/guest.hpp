@@ -33,12 +33,13 @@ struct Ended {
 
 struct Guest {
     std::string architecture = "amd64";
-    std::string words{};                                       // for the kernel
-    std::vector<std::string> programs{};                       // of the build, by name
+    bool system = false;                  // with systemd, journal, dbus and dpkg
+    std::string words{};                  // for the kernel
+    std::vector<std::string> programs{};  // of the build, by name
     std::vector<std::pair<std::string, std::string>> files{};  // path here, path there
     std::vector<std::string> modules{};  // of the kernel, loaded before the script
     std::vector<std::string> devices{};  // for QEMU, beside the edu at 00:03.0
-    std::chrono::seconds deadline{240};  // sanitizers, loaded machines
+    std::chrono::seconds deadline{500};  // sanitizers, loaded machines
 
     // Boots, runs the script and switches off. The status is no_result when the script did not end.
     Ended run(const std::string& script) const {
@@ -71,6 +72,7 @@ private:
                                         "--seconds=" + std::to_string(deadline.count()),
                                         "--console=" + place + "/console",
                                         "--results=" + place + "/results"};
+        if (system) all.push_back("--system");
         for (const std::string& name : programs) all.push_back("--program=" + build + name);
         for (const auto& [here, there] : files) all.push_back("--file=" + here + "=" + there);
         for (const std::string& name : modules) all.push_back("--module=" + name);
