@@ -52,7 +52,7 @@ bool PageTable<F>::map_in_place(const Map& map) noexcept {
     const auto leaf = F::make_leaf(map.physical, map.access, 0);
     const bool sound = F::expresses(map.access) && F::leaf_target(leaf, 0) == map.physical;
     if (!sound || !F::is_empty(State::read(&entry))) return false;
-    ++state.last_used_tally->live;
+    ++state.tally_nearby().live;
     state.write_row(&entry, 1, leaf, 0);
     memory::fence(state.geometry.coherency);
     return true;
@@ -68,7 +68,7 @@ bool PageTable<F>::State::map_row_in_place(const Map& map) {
     const bool sound = F::expresses(map.access) && F::leaf_target(leaf, 0) == map.physical && last >= map.physical &&
                        F::leaf_target(F::make_leaf(last, map.access, 0), 0) == last;
     if (!sound || any_live(entries, count)) return false;
-    last_used_tally->live += static_cast<std::uint32_t>(count);
+    tally_nearby().live += static_cast<std::uint32_t>(count);
     write_row(entries, count, leaf, leaf_step(0));
     memory::fence(geometry.coherency);
     return true;
@@ -90,8 +90,8 @@ bool PageTable<F>::unmap_in_place(IovaRange range) noexcept {
     State& state = *state_;
     if (!state.is_page_nearby(range)) return state.unmap_row_in_place(range);
     auto& entry = state.last_used[State::index_in_leaf_table(range.first)];
-    if (F::is_empty(State::read(&entry)) || state.last_used_tally->live == 1) return false;
-    --state.last_used_tally->live;
+    if (F::is_empty(State::read(&entry)) || state.tally_nearby().live == 1) return false;
+    --state.tally_nearby().live;
     state.write_row(&entry, 1, 0, 0);
     memory::fence(state.geometry.coherency);
     return true;
@@ -102,8 +102,8 @@ bool PageTable<F>::State::unmap_row_in_place(IovaRange range) {
     if (!are_pages_nearby(range)) return unmap_slots_in_place(range);
     Entry* const entries = last_used + index_in_leaf_table(range.first);
     const std::uint64_t count = pages_in(range);
-    if (last_used_tally->live <= count || !all_live(entries, count)) return false;
-    last_used_tally->live -= static_cast<std::uint32_t>(count);
+    if (tally_nearby().live <= count || !all_live(entries, count)) return false;
+    tally_nearby().live -= static_cast<std::uint32_t>(count);
     write_row(entries, count, 0, 0);
     memory::fence(geometry.coherency);
     return true;

@@ -295,8 +295,13 @@ struct PageTable<F>::State {
     bool near(Iova address) const { return address.value >> leaf_reach == last_used_for; }
     void note_use(Entry* leaf_table, Iova address) const {
         last_used = leaf_table;
-        last_used_tally = &arena.tally(leaf_table);
+        last_used_tally = nullptr;
         last_used_for = address.value >> leaf_reach;
+    }
+    // Looked for when it is asked: translations never do, and it lies in memory of its own.
+    Tally& tally_nearby() const {
+        if (last_used_tally == nullptr) last_used_tally = &arena.tally(last_used);
+        return *last_used_tally;
     }
     void forget_use() const { last_used_for = nowhere; }
 
