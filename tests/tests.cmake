@@ -72,7 +72,7 @@ endif()
 
 # What arm64 guests run is built in a tree of its own, when a test needs it.
 add_test(NAME linux_arm64_programs COMMAND "${PROJECT_SOURCE_DIR}/tests/guest/build_arm64.sh")
-set_tests_properties(linux_arm64_programs PROPERTIES LABELS linux TIMEOUT 3600 FIXTURES_SETUP arm64_programs)
+set_tests_properties(linux_arm64_programs PROPERTIES LABELS guests TIMEOUT 3600 FIXTURES_SETUP arm64_programs)
 
 # A folder tests/fuzz/NAME/ with *.cpp and `rooms` is the libFuzzer program fuzz_NAME; its corpus may lie beside.
 if(SMMU_FUZZ)
