@@ -67,6 +67,20 @@ private:
     std::unique_ptr<link::Client> link_;
     std::atomic<bool> ended_{false};
     std::atomic<std::uint64_t> rounds_{0}, failures_{0};
+
+// So long, and until the device has worked enough: a loaded machine gives it little time.
+class Meanwhile {
+public:
+    explicit Meanwhile(const Worker& worker) : worker_(worker) {}
+    bool goes_on() const {
+        const auto now = std::chrono::steady_clock::now();
+        return now < begin_ + 1500ms || (worker_.rounds() <= 100 && now < begin_ + 60s);
+    }
+
+private:
+    const Worker& worker_;
+    const std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+};
     std::thread thread_;
 };
 
@@ -105,10 +119,7 @@ protected:
         driver_.events();  // from now on
         Worker worker(room());
         int changes = 0;
-        // So long, and until the device has worked enough: a loaded machine gives it little time.
-        const Instant begin = std::chrono::steady_clock::now(), enough = begin + 1500ms, latest = begin + 60s;
-        const auto goes_on = [&](Instant now) { return now < enough || (worker.rounds() <= 100 && now < latest); };
-        for (; goes_on(std::chrono::steady_clock::now()); ++changes) {
+        for (const Meanwhile meanwhile(worker); meanwhile.goes_on(); ++changes) {
             ASSERT_TRUE(driver_.unmap(object, at_->flapping, page).done());
             ASSERT_TRUE(driver_.map(object, first + length / 2, page, SMF_READ).done());
             ASSERT_TRUE(driver_.map(object, first, length).done());
@@ -163,7 +174,7 @@ TEST_P(Concurrent, ADeviceThatMovesIsRefusedOnlyWhileItMoves) {
     int moves = 0;
     {
         Worker worker(room());
-        for (const Instant end = std::chrono::steady_clock::now() + 1500ms; std::chrono::steady_clock::now() < end; ++moves) {
+        for (const Meanwhile meanwhile(worker); meanwhile.goes_on(); ++moves) {
             ASSERT_TRUE(driver_.add(moves % 2 == 0 ? second : first, q35::edu_a).done());
             judge_records();
         }
