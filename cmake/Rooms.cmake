@@ -80,6 +80,10 @@ function(smmu_tests kind)
                                SMMU_BINARY_DIR="${PROJECT_BINARY_DIR}")
     add_test(NAME ${target} COMMAND ${target})
     set_tests_properties(${target} PROPERTIES LABELS ${kind} TIMEOUT ${SMMU_TEST_SECONDS})
+    # Each guest boots a kernel without acceleration, and ends at a deadline of its own.
+    if(kind STREQUAL "linux")
+      set_tests_properties(${target} PROPERTIES TIMEOUT 1800)
+    endif()
     # Those that take minutes: they build for another processor, or boot a whole system.
     if(kind STREQUAL "linux" AND name MATCHES "^(arm64|system)$")
       set_tests_properties(${target} PROPERTIES LABELS guests FIXTURES_REQUIRED "$<$<STREQUAL:${name},arm64>:arm64_programs>")

@@ -67,6 +67,8 @@ private:
     std::unique_ptr<link::Client> link_;
     std::atomic<bool> ended_{false};
     std::atomic<std::uint64_t> rounds_{0}, failures_{0};
+    std::thread thread_;
+};
 
 // So long, and until the device has worked enough: a loaded machine gives it little time.
 class Meanwhile {
@@ -80,8 +82,6 @@ public:
 private:
     const Worker& worker_;
     const std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
-};
-    std::thread thread_;
 };
 
 class Concurrent : public testing::TestWithParam<std::string> {
