@@ -8,7 +8,8 @@
 
 namespace smmu::paging {
 
-// Whether the range is whole pages of the leaf table used last, and no plan is out; and whether it is one such page.
+// Whether the range is whole pages of the leaf table used last, and no plan is out; and whether it is one such page, and the
+// table's tally is at hand.
 template <Format F>
 [[gnu::always_inline]] inline bool PageTable<F>::State::are_pages_nearby(IovaRange range) const {
     const std::uint64_t ends = range.first.value | (range.last.value + 1);
@@ -16,7 +17,8 @@ template <Format F>
 }
 template <Format F>
 [[gnu::always_inline]] inline bool PageTable<F>::State::is_page_nearby(IovaRange range) const {
-    return near(range.first) && range.last - range.first == span(0) - 1 && (range.first.value & (span(0) - 1)) == 0 && !planned;
+    const bool page = range.last - range.first == span(0) - 1 && (range.first.value & (span(0) - 1)) == 0;
+    return near(range.first) && page && !planned && has_tally_nearby();
 }
 
 // A range that is whole slots of one table, from the root down the first at which `are_leaves(level, first slot)`; none where
@@ -28,8 +30,7 @@ template <class AreLeaves>
     if (planned || range.last.value >> geometry.input_bits != 0) return {};
     const std::uint64_t ends = range.first.value | (range.last.value + 1);
     const auto slot = [this](Iova address, unsigned level) {
-        const std::uint64_t index = address.value >> F::span_log2(level);
-        return level == top() ? index : index & ((std::uint64_t{1} << F::index_bits(level)) - 1);
+        return level == top() ? address.value >> F::span_log2(level) : index_at(level, address);
     };
     Entry* entries = entries_at(root);
     for (unsigned level = top();; --level) {
@@ -50,11 +51,10 @@ bool PageTable<F>::map_in_place(const Map& map) noexcept {
     if (map.pages != nullptr || !state.is_page_nearby(map.range)) return state.map_row_in_place(map);
     auto& entry = state.last_used[State::index_in_leaf_table(map.range.first)];
     const auto leaf = F::make_leaf(map.physical, map.access, 0);
-    const bool sound = F::expresses(map.access) && F::leaf_target(leaf, 0) == map.physical;
-    if (!sound || !F::is_empty(State::read(&entry))) return false;
-    ++state.tally_nearby().live;
-    state.write_row(&entry, 1, leaf, 0);
-    memory::fence(state.geometry.coherency);
+    if (!State::says(leaf, map.physical, map.access) || !F::is_empty(State::read(&entry))) return false;
+    ++state.nearby_tally->live;
+    State::write(entry, leaf);
+    memory::publish(state.geometry.coherency, &entry, sizeof(entry));
     return true;
 }
 
@@ -65,8 +65,8 @@ bool PageTable<F>::State::map_row_in_place(const Map& map) {
     const std::uint64_t count = pages_in(map.range);
     const PhysAddr last = map.physical + ((count - 1) << F::span_log2(0));
     const Entry leaf = F::make_leaf(map.physical, map.access, 0);
-    const bool sound = F::expresses(map.access) && F::leaf_target(leaf, 0) == map.physical && last >= map.physical &&
-                       F::leaf_target(F::make_leaf(last, map.access, 0), 0) == last;
+    const bool sound = says(leaf, map.physical, map.access) && last >= map.physical &&
+                       says(F::make_leaf(last, map.access, 0), last, map.access);
     if (!sound || any_live(entries, count)) return false;
     tally_nearby().live += static_cast<std::uint32_t>(count);
     write_row(entries, count, leaf, leaf_step(0));
@@ -90,10 +90,10 @@ bool PageTable<F>::unmap_in_place(IovaRange range) noexcept {
     State& state = *state_;
     if (!state.is_page_nearby(range)) return state.unmap_row_in_place(range);
     auto& entry = state.last_used[State::index_in_leaf_table(range.first)];
-    if (F::is_empty(State::read(&entry)) || state.tally_nearby().live == 1) return false;
-    --state.tally_nearby().live;
-    state.write_row(&entry, 1, 0, 0);
-    memory::fence(state.geometry.coherency);
+    if (F::is_empty(State::read(&entry)) || state.nearby_tally->live == 1) return false;
+    --state.nearby_tally->live;
+    State::write(entry, 0);
+    memory::publish(state.geometry.coherency, &entry, sizeof(entry));
     return true;
 }
 

@@ -91,8 +91,7 @@ bool PageTable<F>::State::is_sound(const Map& map) const {
     const PhysAddr pages = united_pages(map);
     const bool whole_granules = ((map.range.first.value | (distance + 1) | pages.value) & (granule - 1)) == 0;
     const bool wraps = map.pages == nullptr && ~std::uint64_t{0} - map.physical.value < distance;
-    return whole_granules && !wraps && map.range.last.value >> geometry.input_bits == 0 && F::expresses(map.access) &&
-           F::leaf_target(F::make_leaf(pages, map.access, 0), 0) == pages;
+    return whole_granules && !wraps && map.range.last.value >> geometry.input_bits == 0 && says(F::make_leaf(pages, map.access, 0), pages, map.access);
 }
 
 template <Format F>
@@ -179,7 +178,7 @@ private:
         std::vector<Leaf> cut;
         for (const IovaRange& range : request_.unmaps) {
             for (const Iova end : {range.first, range.last}) {
-                const auto [entry, level] = state_.find(end);
+                const auto [entry, level] = state_.template find<State::found>(end);
                 const IovaRange leaf = IovaRange{end, end}.rounded_out(F::span_log2(level));
                 if (!F::is_empty(entry) && !range.contains(leaf) && (cut.empty() || cut.back().range != leaf))
                     cut.push_back({leaf, level, entry});
@@ -243,17 +242,20 @@ private:
         return table;
     }
 
-    // Whether something in a table stays through the removals; else they retire it.
+    // Whether something in a table stays through the removals; else they retire it. Costs by the slots that they touch.
     bool keeps_entry(const Table& table) const {
         const IovaRange span{table.base, state_.last_of(table)};
-        return !state_.each_in_use(table, span, [&](IovaRange slot, auto entry, std::uint64_t index) {
-            const auto removal = SortedRequest::from(removals_, slot.first);
-            const bool touched = removal != removals_.end() && removal->first <= slot.last;
-            if (!touched) return false;
-            const bool goes = removal->contains(slot) ||
-                              (!F::is_leaf(entry, table.level) && !keeps_entry(state_.child(table, index, entry)));
-            return goes;
-        });
+        std::uint64_t going = 0;
+        std::optional<std::uint64_t> counted;  // a slot that two removals touch is met twice in a row
+        for (auto removal = SortedRequest::from(removals_, span.first); removal != removals_.end() && removal->first <= span.last; ++removal)
+            state_.each_in_use(table, *removal->intersection(span), [&](IovaRange slot, auto entry, std::uint64_t index) {
+                const bool is_link = !F::is_leaf(entry, table.level);
+                const bool goes = removal->contains(slot) || (is_link && !keeps_entry(state_.child(table, index, entry)));
+                if (goes && counted != index) ++going;
+                counted = index;
+                return true;
+            });
+        return going < state_.arena.tally(table.entries).live;
     }
 
     // A request that maps gets every frame, or an error.

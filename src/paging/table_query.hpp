@@ -47,7 +47,7 @@ std::uint64_t PageTable<F>::table_frames() const noexcept {
 
 template <Format F>
 std::optional<Translation> PageTable<F>::translate(Iova address) const noexcept {
-    const auto [entry, level] = state_->find(address);
+    const auto [entry, level] = state_->template find<State::found>(address);
     if (F::is_empty(entry)) return std::nullopt;
     const std::uint64_t inside = address.value & (State::span(level) - 1);
     return Translation{F::leaf_target(entry, level) + inside, F::leaf_access(entry), F::span_log2(level)};
@@ -55,16 +55,7 @@ std::optional<Translation> PageTable<F>::translate(Iova address) const noexcept 
 
 template <Format F>
 Target PageTable<F>::target(Iova address) const noexcept {
-    const auto reached = [address](auto entry, unsigned level) -> Target {
-        if (F::is_empty(entry)) return {};
-        const std::uint64_t bytes = State::span(level);
-        return {F::leaf_target(entry, level) + (address.value & (bytes - 1)), bytes};
-    };
-    const State& state = *state_;
-    if (state.near(address)) [[likely]]
-        return reached(State::read(state.last_used + State::index_in_leaf_table(address)), 0);
-    const auto [entry, level] = state.walk(address);
-    return reached(entry, level);
+    return state_->template find<State::target>(address);
 }
 
 template <Format F>

@@ -4,12 +4,14 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <bit>
 
 #include "memory/coherency.hpp"
 #include "memory/rows.hpp"
 #include "paging/page_table.hpp"
+#include "paging/target.hpp"
 
 namespace smmu::paging {
 
@@ -46,7 +48,9 @@ struct PageTable<F>::State {
     };
 
     State(Geometry table_geometry, memory::Arena& table_arena, memory::Account& table_account)
-        : geometry(table_geometry), arena(table_arena), account(table_account) {}
+        : geometry(table_geometry), arena(table_arena), account(table_account) {
+        forget_use();
+    }
 
     static bool sound(const Geometry& g) {
         if (g.levels == 0 || g.levels > most_levels || g.leaf_sizes == 0 || g.input_bits > 63) return false;
@@ -118,13 +122,15 @@ struct PageTable<F>::State {
     Table table_at(PhysAddr address, unsigned level, Iova base) const {
         return {entries_at(address), level, base};
     }
-    Entry* entries_at(PhysAddr address) const { return reinterpret_cast<Entry*>(arena.view(address)); }
+    [[gnu::always_inline]] Entry* entries_at(PhysAddr address) const { return reinterpret_cast<Entry*>(arena.view(address)); }
     Table root_table() const { return table_at(root, top(), Iova{0}); }
     Table child(const Table& table, std::uint64_t index, Entry link) const {
         return table_at(F::link_target(link), table.level - 1, slot_range(table, index).first);
     }
 
-    static Entry read(const Entry* place) { return std::atomic_ref<Entry>(*const_cast<Entry*>(place)).load(std::memory_order_relaxed); }
+    [[gnu::always_inline]] static Entry read(const Entry* place) {
+        return __atomic_load_n(place, __ATOMIC_RELAXED);
+    }
     static void write(Entry& place, Entry entry) { std::atomic_ref<Entry>(place).store(entry, std::memory_order_relaxed); }
     // entries[i] = first + i * step, each stored whole; in memory before the next fence.
     [[gnu::always_inline]] void write_row(Entry* entries, std::uint64_t count, Entry first, Entry step) {
@@ -133,6 +139,10 @@ struct PageTable<F>::State {
         else
             memory::rows::store(entries, count, first, step);
         memory::write_back(geometry.coherency, entries, count * sizeof(Entry));
+    }
+    // Whether the smallest leaf can say just this: the access, and where to.
+    [[gnu::always_inline]] static bool says(Entry leaf, PhysAddr physical, Access access) {
+        return F::expresses(access) && F::leaf_target(leaf, 0) == physical;
     }
     Entry load(const Table& table, std::uint64_t index) const {
         SMMU_ASSERT(index < slots(table.level));
@@ -263,47 +273,86 @@ struct PageTable<F>::State {
     }
 
     static std::uint64_t pages_in(IovaRange range) { return ((range.last - range.first) >> F::span_log2(0)) + 1; }
-    static std::uint64_t index_in_leaf_table(Iova address) {
-        return address.value >> F::span_log2(0) & ((std::uint64_t{1} << F::index_bits(0)) - 1);
+    // In a table below the root.
+    static std::uint64_t index_at(unsigned level, Iova address) {
+        return address.value >> F::span_log2(level) & ((std::uint64_t{1} << F::index_bits(level)) - 1);
     }
-    // The entry at which the walk for an address ends, and its level: empty, or a leaf.
+    static std::uint64_t index_in_leaf_table(Iova address) { return index_at(0, address); }
+
+    // Where the walk for an address ends: at an empty entry, or at a leaf. What the caller wants to know of it is told by
+    // `answer`; there is a function for each number of levels, straight down, since walks are as fast as they are short.
     struct Found {
         Entry entry;
         unsigned level;
     };
-    [[gnu::always_inline]] Found find(Iova address) const {
+    static Found found(Iova, Entry entry, unsigned level) { return {entry, level}; }
+    [[gnu::always_inline]] static Target target(Iova address, Entry entry, unsigned level) {
+        if (F::is_empty(entry)) return {};
+        return {F::leaf_target(entry, level) + (address.value & (span(level) - 1)), span(level)};
+    }
+    template <auto answer>
+    [[gnu::always_inline]] auto find(Iova address) const {
         if (near(address)) [[likely]]
-            return {read(last_used + index_in_leaf_table(address)), 0};
-        return walk(address);
+            return answer(address, read(last_used + index_in_leaf_table(address)), 0);
+        const std::uint64_t region = address.value >> middle_reach;
+        if (middles_for[region % middles] == region)
+            return walk_down<answer, 1>(middle_tables[region % middles] + index_at(1, address), address);
+        return walk<answer, possible_levels - 1>(address);
     }
-    [[gnu::noinline]] Found walk(Iova address) const {
-        if (address.value >> geometry.input_bits != 0) return {Entry{0}, top()};
-        const Entry* entries = entries_at(root);
-        std::uint64_t index = address.value >> F::span_log2(top());
-        for (unsigned level = top();; index = address.value >> F::span_log2(level) & ((std::uint64_t{1} << F::index_bits(level)) - 1)) {
-            const Entry entry = read(entries + index);
-            if (F::is_empty(entry) || F::is_leaf(entry, level)) return {entry, level};
-            Entry* const below = entries_at(F::link_target(entry));
-            if (--level == 0) note_use(below, address);
-            entries = below;
-        }
+    template <auto answer, unsigned root_level>
+    [[gnu::noinline]] auto walk(Iova address) const {
+        if constexpr (root_level > 0)
+            if (root_level != top()) return walk<answer, root_level - 1>(address);
+        if (address.value >> geometry.input_bits != 0) return answer(address, Entry{0}, root_level);
+        return walk_down<answer, root_level>(entries_at(root) + (address.value >> F::span_log2(root_level)), address);
     }
+    template <auto answer, unsigned level>
+    [[gnu::always_inline]] auto walk_down(const Entry* place, Iova address) const {
+        const Entry entry = read(place);
+        if constexpr (level > 0)
+            if (!F::is_empty(entry) && !F::is_leaf(entry, level)) {
+                Entry* const below = entries_at(F::link_target(entry));
+                if constexpr (level == 1) note_use(below, address);
+                if constexpr (level == 2) note_middle(below, address);
+                return walk_down<answer, level - 1>(below + index_at(level - 1, address), address);
+            }
+        return answer(address, entry, level);
+    }
+    static constexpr unsigned possible_levels = [] {
+        unsigned levels = 0;
+        while (levels < most_levels && F::span_log2(levels) < 64) ++levels;
+        return levels;
+    }();
 
     // Whether the leaf table used last translates this address: runs of small requests, and of neighbouring addresses,
     // begin there and not at the root. It is forgotten as soon as any table is retired.
     static constexpr unsigned leaf_reach = F::span_log2(0) + F::index_bits(0);
     bool near(Iova address) const { return address.value >> leaf_reach == last_used_for; }
+    // The tables above leaf tables likewise, for walks, in the place that their addresses say.
+    static constexpr unsigned middle_reach = F::span_log2(1) + F::index_bits(1);
+    static constexpr std::size_t middles = 64;
+    void note_middle(Entry* table, Iova address) const {
+        const std::uint64_t region = address.value >> middle_reach;
+        middle_tables[region % middles] = table;
+        middles_for[region % middles] = region;
+    }
     void note_use(Entry* leaf_table, Iova address) const {
         last_used = leaf_table;
-        last_used_tally = nullptr;
         last_used_for = address.value >> leaf_reach;
     }
     // Looked for when it is asked: translations never do, and it lies in memory of its own.
     Tally& tally_nearby() const {
-        if (last_used_tally == nullptr) last_used_tally = &arena.tally(last_used);
-        return *last_used_tally;
+        if (!has_tally_nearby()) {
+            nearby_tally = &arena.tally(last_used);
+            nearby_tally_of = last_used;
+        }
+        return *nearby_tally;
     }
-    void forget_use() const { last_used_for = nowhere; }
+    bool has_tally_nearby() const { return nearby_tally_of == last_used; }  // a frame's tally stays in its place
+    void forget_use() const {
+        last_used_for = nowhere;
+        middles_for.fill(nowhere);
+    }
 
     // Calls visit(slot range, entry, table, index) for every slot of `table` that holds something and lies in
     // `range`, in part at least, ascending; stops early when it says false.
@@ -348,9 +397,12 @@ struct PageTable<F>::State {
     std::uint64_t tables = 0;  // frames of tables that are linked, the root's included
     bool planned = false;      // a plan is out
     static constexpr std::uint64_t nowhere = ~std::uint64_t{0};
-    mutable Entry* last_used = nullptr;  // a leaf table, its tally, and the addresses it translates, by their upper bits
-    mutable Tally* last_used_tally = nullptr;
+    mutable Entry* last_used = nullptr;  // a leaf table, and the addresses it translates, by their upper bits
+    mutable Tally* nearby_tally = nullptr;
+    mutable Entry* nearby_tally_of = nullptr;
     mutable std::uint64_t last_used_for = nowhere;
+    mutable std::array<std::uint64_t, middles> middles_for;
+    mutable std::array<Entry*, middles> middle_tables;
 };
 
 }  // namespace smmu::paging

@@ -8,6 +8,7 @@ A mutant is one replaced line (or few). It is built in a copy of the sources, an
 by a test's own judgement (a program that does not build, or a test that times out, proves nothing). The unchanged copy
 must pass first.
 """
+import concurrent.futures
 import pathlib
 import shutil
 import subprocess
@@ -44,10 +45,32 @@ def build(build_dir, targets):
     return done.returncode == 0, done.stdout
 
 
-def judge(build_dir, mutant):
-    program = build_dir / "bin" / mutant["test"]
+def judge(program, mutant):
     command = [str(program)] + (["--gtest_filter=" + mutant["filter"]] if "filter" in mutant else [])
     return run(command, TEST_SECONDS)
+
+
+def verdict_of(program, mutant):
+    """What is wrong, or nothing. The program is the mutant's own copy, which goes."""
+    done = judge(program, mutant)
+    program.unlink()
+    if done.returncode not in (0, None) and ("FAILED" in done.stdout or "does not hold" in done.stdout):
+        return ""
+    return "was not caught" if done.returncode == 0 else "ended without a verdict"
+
+
+def plant(copy, build_dir, mutant):
+    """Builds the mutant's program aside and restores the source: the program, and what is wrong otherwise."""
+    file = copy / mutant["file"]
+    text = file.read_text()
+    if text.count(mutant["old"]) != 1:
+        return None, f"its line is {text.count(mutant['old'])} times in {mutant['file']}; it must be there once"
+    file.write_text(text.replace(mutant["old"], mutant["new"]))
+    fine, output = build(build_dir, [mutant["test"]])
+    file.write_text(text)
+    if not fine:
+        return None, "does not build:\n" + output[-1500:]
+    return pathlib.Path(shutil.copy(build_dir / "bin" / mutant["test"], build_dir / "bin" / mutant["name"])), ""
 
 
 def main():
@@ -66,36 +89,28 @@ def main():
     fine, output = build(build_dir, tests)
     if not fine:
         sys.exit(output[-4000:])
-    passed = failed = 0
     for mutant in {m["test"] + m.get("filter", ""): m for m in mutants}.values():
-        clean = judge(build_dir, mutant)
+        clean = judge(build_dir / "bin" / mutant["test"], mutant)
         if clean.returncode != 0:
             sys.exit(f"{mutant['test']} fails without any planted bug:\n{clean.stdout[-4000:]}")
 
-    for mutant in mutants:
-        file = copy / mutant["file"]
-        text = file.read_text()
-        if text.count(mutant["old"]) != 1:
-            print(f"FAILED {mutant['name']}: its line is {text.count(mutant['old'])} times in {mutant['file']}; it must be there once")
-            failed += 1
-            continue
-        file.write_text(text.replace(mutant["old"], mutant["new"]))
-        fine, output = build(build_dir, [mutant["test"]])
-        if not fine:
-            verdict = "does not build:\n" + output[-1500:]
-        else:
-            done = judge(build_dir, mutant)
-            by_test = done.returncode not in (0, None) and ("FAILED" in done.stdout or "does not hold" in done.stdout)
-            verdict = "" if by_test else ("was not caught" if done.returncode == 0 else "ended without a verdict")
-        file.write_text(text)
-        if verdict:
-            failed += 1
-            print(f"FAILED {mutant['name']}: {verdict}", flush=True)
-        else:
-            passed += 1
-            print(f"caught {mutant['name']} by {mutant['test']}", flush=True)
-    build(build_dir, tests)
-    print(f"{passed} passed, {failed} failed")
+    # While the test of one mutant runs, the next is built.
+    with concurrent.futures.ThreadPoolExecutor(max_workers=1) as tester:
+        failed = []
+
+        def tell(mutant, wrong):
+            if wrong:
+                failed.append(mutant)
+            print(f"FAILED {mutant['name']}: {wrong}" if wrong else f"caught {mutant['name']} by {mutant['test']}", flush=True)
+
+        told = []
+        for mutant in mutants:
+            program, wrong = plant(copy, build_dir, mutant)
+            told.append(tester.submit(lambda m=mutant, p=program, w=wrong: tell(m, verdict_of(p, m) if p else w)))
+        build(build_dir, tests)
+        for one in told:
+            one.result()
+    print(f"{len(mutants) - len(failed)} passed, {len(failed)} failed")
     sys.exit(1 if failed else 0)
 
 

@@ -287,6 +287,8 @@ INSTANTIATE_TEST_SUITE_P(
               {Kind::unmap, Kind::map_aligned, Kind::remap}, 2},
         Scope{"ThreeLevelsLargeGranule", 3, 18, leaf16k | leaf64k, {0, 4, 20, 64},
               {Kind::unmap, Kind::map_aligned, Kind::map_odd, Kind::remap}, 3},
+        // What a page costs least depends on the requests before it: long sequences of two pages of one table.
+        Scope{"TwoLevelsTheSamePagesAgain", 2, 16, leaf4k, {0, 1, 2}, {Kind::unmap, Kind::map_aligned}, 6},
         Scope{"TwoLevelsEveryRange", 2, 16, leaf4k | leaf16k, every_page(16), {Kind::map_aligned, Kind::unmap}, 2},
         Scope{"TwoLevelsJoinedRoot", 2, 17, leaf4k | leaf16k, {0, 1, 4, 16, 31, 32},
               {Kind::unmap, Kind::map_aligned, Kind::remap}, 2}),

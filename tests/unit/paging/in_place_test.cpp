@@ -72,9 +72,11 @@ TEST_F(PagedSpaceTest, LargeLeavesInPlace) {
 
 TEST_F(PagedSpaceTest, NothingIsDoneInPlaceBesideAPlan) {
     ASSERT_EQ(request({Map{range(0, 2 * k4), PhysAddr{0}, read_write}}), 0);
+    for (std::uint64_t page = 5; page < 8; ++page) ASSERT_TRUE(*space->map_in_place({range(page * k4, k4), PhysAddr{0}, read_write}));
     auto plan = space->prepare(std::vector<Change>{Map{range(g1, k4), PhysAddr{0}, read_write}});
     ASSERT_TRUE(plan.has_value());
-    EXPECT_EQ(target(0), 0u) << "its table is the one used last";
+    EXPECT_FALSE(*space->map_in_place({range(4 * k4, k4), PhysAddr{0}, read_write})) << "its table is the one used last";
+    EXPECT_EQ(target(0), 0u);
     EXPECT_FALSE(*space->map_in_place({range(4 * k4, k4), PhysAddr{0}, read_write}));
     EXPECT_FALSE(*space->map_in_place({range(4 * k4, 2 * k4), PhysAddr{0}, read_write}));
     EXPECT_FALSE(*space->unmap_in_place(range(0, k4)));
