@@ -34,8 +34,9 @@ static inline unsigned smmu_pci_segment_bus(unsigned segment, unsigned bus) {
  * huge pages where a unit needs physical addresses), or on an emulated board its memory. The
  * service keeps the memory in place until no device reaches it any more, also when this process
  * dies: the safe way to grant a process's own memory. The descriptor stays the caller's and may be
- * closed at once. Remove with smmu_mapping_add(SMF_NONE). Errors as smmu_mapping_add, and EBADF;
- * EINVAL a file of another kind or not sealed.
+ * closed at once. Missing huge pages are made first, all of the file's, by the caller. Remove with
+ * smmu_mapping_add(SMF_NONE). Errors as smmu_mapping_add, and EBADF; EINVAL a file of another kind,
+ * not sealed or with holes; EBADFD a kernel that pins no huge pages; E2BIG more than 16 GiB.
  */
 int smmu_mapping_add_fd(struct smmu_object* sop, unsigned flags, int fd, _Uint64t offset,
                         _Uint64t len, _Uint64t iova);

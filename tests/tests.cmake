@@ -96,3 +96,10 @@ if(SMMU_FUZZ)
     add_dependencies(fuzz_targets fuzz_${name})
   endforeach()
 endif()
+
+# The packages that its guest installs are built by a test before it.
+if(TARGET linux_installed)
+  add_test(NAME linux_packages COMMAND "${PROJECT_SOURCE_DIR}/tests/packages/for_guests.sh" "${PROJECT_SOURCE_DIR}")
+  set_tests_properties(linux_packages PROPERTIES LABELS guests TIMEOUT 3600 FIXTURES_SETUP packages)
+  set_tests_properties(linux_installed PROPERTIES FIXTURES_REQUIRED packages)
+endif()

@@ -66,4 +66,6 @@ Result<std::unique_ptr<units::IommuUnit>> open_unit(const topology::Unit&, const
     return std::make_unique<bench::NullUnit>(parts.arena);
 }
 
+Result<void> shut_unit(const topology::Unit&, platform::Platform&, Clock&) { return {}; }
+
 }  // namespace smmu::daemon

@@ -57,7 +57,7 @@ int check(const Check& asked) {
 void add_check(CLI::App& app, Invocation& invocation) {
     CLI::App* command = app.add_subcommand("check", "firmware tables and a configuration, held against each other");
     const auto asked = std::make_shared<Check>();
-    command->add_option("--tables", asked->tables, "a folder with raw tables")->default_val("/sys/firmware/acpi/tables");
+    command->add_option("--tables", asked->tables, "a folder with raw tables")->default_val(platform::own_table_folder());
     command->add_option("words", asked->words, "of the configuration, or @FILE");
     command->callback([&invocation, asked] { invocation.run = [asked] { return check(*asked); }; });
 }

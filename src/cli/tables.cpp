@@ -24,7 +24,7 @@ int show_tables(const std::string& folder, bool json) {
 void add_tables(CLI::App& app, Invocation& invocation) {
     CLI::App* command = app.add_subcommand("tables", "what raw firmware tables in a folder say");
     const auto folder = std::make_shared<std::string>();
-    command->add_option("DIR", *folder, "with files named DMAR, MCFG, *.DMAR.bin ...")->default_val("/sys/firmware/acpi/tables");
+    command->add_option("DIR", *folder, "with files named DMAR, MCFG, *.DMAR.bin ...")->default_val(platform::own_table_folder());
     command->callback([&invocation, folder] {
         invocation.run = [&invocation, folder] { return show_tables(*folder, invocation.json); };
     });

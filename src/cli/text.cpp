@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <set>
+
 #include "cli/phrases.hpp"
 #include "cli/table.hpp"
 
@@ -45,9 +47,14 @@ std::string status_text(const report::Status& status, Style style) {
     if (status.lost_by_hardware != 0) text += fmt::format(", at least {} more lost by hardware", status.lost_by_hardware);
     text += status.transgressions == 0 ? "\n" : " (smmuctl suggest: what would allow the last of them)\n";
     std::uint64_t by_address = 0;
-    for (const report::Object& object : status.objects)
+    std::set<std::int64_t> clients;  // by process
+    for (const report::Object& object : status.objects) {
+        clients.insert(object.owner.pid);
         for (const report::Mapping& mapping : object.mappings) by_address += mapping.by_fd ? 0 : 1;
-    text += fmt::format("{}, {} by address\n", counted(status.objects.size(), "object", "objects"), counted(by_address, "grant", "grants"));
+    }
+    text += fmt::format("{}, {} by address", counted(status.objects.size(), "object", "objects"), counted(by_address, "grant", "grants"));
+    if (!clients.empty()) text += fmt::format("; a restart of the service cuts {} off", counted(clients.size(), "client", "clients"));
+    text += '\n';
     for (const report::Finding& finding : status.findings)
         text += fmt::format("{}: {} [{}] {}\n", coloured(finding.severity, finding.severity == "error" ? "31" : "33", style),
                             finding.origin, finding.id, finding.text);

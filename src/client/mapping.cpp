@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Mapping: granting and removing memory, by address and by descriptor.
+#include <fcntl.h>
+#include <linux/magic.h>
 #include <smmu_ext.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include <cerrno>
 #include <cstddef>
@@ -50,6 +54,20 @@ Checked<int> add(const smmu_object* object, unsigned flags, pid_t pid,
     return result_of(session->call(Opcode::mapping, request, {}, file->get()));
 }
 
+// The service holds huge pages that are there and makes none: the time and the memory are the caller's. What else is wrong with a
+// file the service says.
+Checked<> fill(int file) {
+    struct statfs system{};
+    struct stat status{};
+    if (fstatfs(file, &system) != 0 || system.f_type != HUGETLBFS_MAGIC || fstat(file, &status) != 0) return {};
+    while (status.st_size > 0 && fallocate(file, 0, 0, status.st_size) != 0) {
+        if (errno == ENOSPC || errno == ENOMEM)
+            return refuse(ENOMEM, "smmu_mapping_add_fd: not enough huge pages to fill the file");
+        if (errno != EINTR) return {};
+    }
+    return {};
+}
+
 Checked<int> add_descriptor(const smmu_object* object, int descriptor,
                             protocol::MappingDescriptorRequest request) {
     const Use session;
@@ -59,6 +77,7 @@ Checked<int> add_descriptor(const smmu_object* object, int descriptor,
         return refuse(EINVAL,
                       "smmu_mapping_add_fd: flags are SMF_READ, SMF_WRITE, SMF_EXEC, at least one");
     if (descriptor < 0) return refuse(EBADF, "smmu_mapping_add_fd: not an open descriptor");
+    if (const auto filled = fill(descriptor); !filled) return std::unexpected(filled.error());
     request.object = *number;
     return result_of(session->call(Opcode::mapping_descriptor, request, {}, descriptor));
 }

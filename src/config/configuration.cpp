@@ -31,6 +31,10 @@ bool Configuration::wants(topology::UnitKind kind) const {
            find_in(modules, std::optional(kind), &SupportModule::kind) != nullptr;
 }
 
+bool Configuration::kernel_keeps_units() const {
+    return find_in(modules, std::optional<topology::UnitKind>(), &SupportModule::kind) != nullptr;
+}
+
 TablePolicy Configuration::vtd_tables() const {
     TablePolicy policy = TablePolicy::if_present;
     for (const SupportModule& module : modules)

@@ -175,6 +175,8 @@ struct Configuration {
     const UnitEntry* find_unit(std::string_view name) const;
     // True when a smmu word names the kind, or when there is no smmu word at all.
     bool wants(topology::UnitKind kind) const;
+    // smmu vfio: the host's kernel keeps the units.
+    bool kernel_keeps_units() const;
     TablePolicy vtd_tables() const;  // of the last smmu vtd word that says
     bool accepts_uncontained(PhysAddr base) const;
     // Streams of the unit that no device maps to pass: some word says so, and no word says block.

@@ -5,6 +5,7 @@
 
 #include "containment/claims.hpp"
 #include "containment/grant_rules.hpp"
+#include "containment/switching.hpp"
 
 namespace smmu::containment {
 namespace {
@@ -28,6 +29,28 @@ private:
     std::set<UnitId> units_;
     unsigned granule_log2_;
     bool kept_ = false;
+};
+
+// Groups that units were asked for; given back where nobody gets them.
+class Acquired {
+public:
+    explicit Acquired(State& state) : switching_(state) {}
+    Acquired(const Acquired&) = delete;
+    Acquired& operator=(const Acquired&) = delete;
+    ~Acquired() {
+        for (const GroupId group : groups_) switching_.let_go(group);
+    }
+    Result<void> acquire(const std::vector<GroupId>& groups, const Object& object) {
+        for (const GroupId group : groups) {
+            groups_.push_back(group);
+            SMMU_CHECK(switching_.acquire(group, object));
+        }
+        return {};
+    }
+
+private:
+    Switching switching_;
+    std::vector<GroupId> groups_;
 };
 
 std::vector<GroupId> groups_to_open(const State& state, const Object& object,
@@ -84,6 +107,8 @@ Result<std::shared_ptr<Work>> add_device(State& state, Client& client, Object& o
     SMMU_TRY(const auto devices, claim(state, client, object, query));
     const std::vector<GroupId> opening = groups_to_open(state, object, devices);
 
+    Acquired acquired(state);
+    SMMU_CHECK(acquired.acquire(opening, object));
     Shape shape(object);
     Preparation preparation(state, object);
     if (!opening.empty()) {

@@ -93,6 +93,11 @@ Result<void> Containment::destroy_object(ClientId client, ObjectId object) noexc
     return release_objects(*state_, {{object}}, Ending::by_owner);
 }
 
+Result<void> Containment::check_owner(ClientId client, ObjectId object) const {
+    SMMU_CHECK(state_->object_of(client, object));
+    return {};
+}
+
 Result<std::shared_ptr<Operation>> Containment::add_device(ClientId id, ObjectId object_id,
                                                            const DeviceQuery& device) {
     SMMU_TRY(Client * client, client_of(*state_, id));
@@ -114,6 +119,17 @@ Result<void> Containment::remove_device(ClientId id, const DeviceQuery& query) n
     if (!found)
         return fail(ENOENT, fmt::format("{} is in no object of this client", to_string(query)));
     return result;
+}
+
+Result<topology::Stream> Containment::attached_stream(ClientId client, const DeviceQuery& query) const {
+    const auto devices = matching(state_->machine, query);
+    if (devices.empty()) return fail(ENOENT, fmt::format("no device {} is known", to_string(query)));
+    if (devices.size() > 1) return fail(EINVAL, fmt::format("{} are several devices; name one", to_string(query)));
+    const topology::Device& device = state_->device(devices.front());
+    const auto object = state_->groups.device(devices.front()).object;
+    if (!object || state_->find(*object)->client != client || state_->groups.of(device.group).attached != *object)
+        return fail(EPERM, fmt::format("{} is not attached by this client", to_string(device.id)));
+    return device.streams.front();
 }
 
 Result<std::shared_ptr<Operation>> Containment::change_grants(ClientId id, ObjectId object_id,

@@ -116,9 +116,14 @@ public:
 
     Result<ObjectId> create_object(ClientId client, bool reserved_manual);
     Result<void> destroy_object(ClientId client, ObjectId object) noexcept;
+    // Whether the object is the client's (EINVAL): to be asked before something dear is done for it.
+    Result<void> check_owner(ClientId client, ObjectId object) const;
     Result<std::shared_ptr<Operation>> add_device(ClientId client, ObjectId object,
                                                   const DeviceQuery& device);
     Result<void> remove_device(ClientId client, const DeviceQuery& device) noexcept;
+    // The stream of one device that the client has attached, for what only its unit knows. ENOENT, EPERM (not attached by this
+    // client), EINVAL (several).
+    Result<topology::Stream> attached_stream(ClientId client, const DeviceQuery& device) const;
     // Adds or (access none) removes.
     Result<std::shared_ptr<Operation>> change_grants(ClientId client, ObjectId object,
                                                      GrantRequest request);

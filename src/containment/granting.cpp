@@ -136,12 +136,12 @@ Result<std::shared_ptr<Work>> change(State& state, Client& client, Object& objec
     return object.work;
 }
 
-// What lack of tables keeps closed, so much of it as one call opens.
-Windows starved_windows(const State& state, const Object& object) {
+// What lack of tables keeps closed, so many ranges of it.
+Windows starved_windows(const State& state, const Object& object, std::size_t most) {
     ShortList<IovaRange, 2> ranges;
     for (const Space* space : state.spaces.of(object.id))
         for (const auto& piece : space->starved) {
-            if (ranges.size() == reopened_at_once) break;
+            if (ranges.size() == most) break;
             ranges.push_back(piece.range);
         }
     return windows_of(std::move(ranges), object.granule_log2);
@@ -161,12 +161,15 @@ Result<std::shared_ptr<Work>> change_grants(State& state, Client& client, Object
 
 void reopen_starved(State& state, Object& object) noexcept {
     if (object.work) return;
-    const Windows windows = starved_windows(state, object);
-    if (windows.empty()) return;
+    const bool starved = std::ranges::any_of(state.spaces.of(object.id), [](const Space* space) { return !space->starved.empty(); });
+    const std::size_t most = starved ? object.reopening.turn() : 0;
+    if (most == 0) return;
+    const Windows windows = starved_windows(state, object, most);
     const auto opened = rounded_out(object.grants, windows, object.granule_log2);
     SMMU_ASSERT(opened.has_value());
     Preparation preparation(state, object);
-    if (!preparation.prepare(windows, *opened, *opened, Preparation::On::shortage_fails)) return;
+    if (!preparation.prepare(windows, *opened, *opened, Preparation::On::shortage_fails)) return object.reopening.failed();
+    object.reopening.opened();
     for (Space* space : state.spaces.of(object.id))
         for (const IovaRange& window : windows) space->starved.erase(window);
     object.work = std::make_shared<Work>(state, object.id, preparation.take());

@@ -12,8 +12,7 @@ namespace smmu::containment {
 Result<std::shared_ptr<Work>> change_grants(State& state, Client& client, Object& object,
                                             GrantRequest&& request);
 
-// Opens again what lack of tables had closed, as far as there are tables now, so many ranges in one call.
-inline constexpr std::size_t reopened_at_once = 1024;
+// Opens again what lack of tables had closed, as far as there are tables now: as much as Reopening says is this turn's.
 void reopen_starved(State& state, Object& object) noexcept;
 
 }  // namespace smmu::containment

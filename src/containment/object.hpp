@@ -11,6 +11,7 @@
 #include "containment/grants.hpp"
 #include "containment/in_change.hpp"
 #include "containment/removal_history.hpp"
+#include "containment/reopening.hpp"
 
 namespace smmu::containment {
 
@@ -31,6 +32,7 @@ struct Object {
     unsigned granule_log2 =
         12;  // the largest of these; grows with devices, starts anew when there are none
     RemovalHistory history;
+    Reopening reopening;  // of what lack of tables closed
     InChange in_change;
     // A unit did not confirm that something of this object is out of reach: what is removed from
     // now on is kept.

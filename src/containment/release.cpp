@@ -75,6 +75,7 @@ Result<void> release_objects(State& state, std::span<const ObjectId> objects,
         keep(switching.retire_unused(object));
         drop_grants(state, object);
     }
+    for (const GroupId group : groups) switching.let_go(group);
     for (const ObjectId id : objects) state.objects.erase(id);
     ++state.ownership;
     return result;
@@ -91,6 +92,7 @@ Result<void> release_device(State& state, DeviceIndex index) noexcept {
     const GroupId group = state.device(index).group;
     if (!state.groups.claimed_by(group)) result = switching.fall_back(group);
     auto retired = switching.retire_unused(object);
+    switching.let_go(group);
     state.membership_changed(object);
     return result ? std::move(retired) : std::move(result);
 }

@@ -58,6 +58,21 @@ Result<void> Switching::open(GroupId id, const Object& object) noexcept {
     return {};
 }
 
+Result<void> Switching::acquire(GroupId id, const Object& object) {
+    const GroupState& group = state_.groups.of(id);
+    using enum units::IommuUnit::Owner;
+    for (const UnitStream& stream : group.streams)
+        SMMU_CHECK(state_.driver(stream.unit)->acquire(stream.stream, group.last_owner == object.client ? same : another));
+    return {};
+}
+
+void Switching::let_go(GroupId id) noexcept {
+    const GroupState& group = state_.groups.of(id);
+    if (group.attached || state_.groups.claimed_by(id)) return;
+    for (const UnitStream& stream : group.streams)
+        if (units::IommuUnit* unit = state_.driver(stream.unit); unit != nullptr) unit->let_go(stream.stream);
+}
+
 void Switching::bus_master_off(GroupId id) noexcept {
     for (const DeviceIndex index : state_.groups.of(id).devices)
         if (!state_.device(index).is_bridge) state_.control.bus_master_off(state_.device(index));

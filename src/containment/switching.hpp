@@ -18,6 +18,11 @@ public:
     // From fallen back to the spaces of the object. After an error the group is fallen back again.
     Result<void> open(GroupId group, const Object& object) noexcept;
 
+    // Before its owner becomes this object's client: its units see to it that nobody else can drive its devices.
+    Result<void> acquire(GroupId group, const Object& object);
+    // Units may give back what nobody has; nothing happens while somebody has it.
+    void let_go(GroupId group) noexcept;
+
     // No DMA of its endpoints starts any more; the next driver switches it on again.
     void bus_master_off(GroupId group) noexcept;
     // Function resets of its endpoints; they take their time.

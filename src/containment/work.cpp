@@ -119,6 +119,7 @@ void Work::give_up_groups() noexcept {
         const auto left = state_->groups.of(id).attached;
         (void)switching.fall_back(id);  // the result says EIO already
         if (left && *left != object_) (void)switching.retire_unused(*state_->find(*left));
+        switching.let_go(id);
     }
     (void)switching.retire_unused(object);
     state_->membership_changed(object);
@@ -126,7 +127,7 @@ void Work::give_up_groups() noexcept {
 
 void Work::conclude() noexcept {
     Object& object = *state_->find(object_);
-    if (!result_) object.unconfirmed = true;
+    if (!result_ && result_.error().code == EIO) object.unconfirmed = true;
     if (object.unconfirmed && result_)
         result_ = fail(
             EIO,

@@ -57,6 +57,17 @@ config::Configuration ConfigurationSource::as_far_as_readable() const {
     return config::parse(words_, read_config_file, config::Edition::plain).configuration;
 }
 
+config::Configuration ConfigurationSource::hardware_alone() const {
+    config::Configuration all = as_far_as_readable();
+    config::Configuration hardware = config::defaults(config::Edition::plain);
+    hardware.platform = all.platform;
+    hardware.tables = all.tables;
+    hardware.modules = std::move(all.modules);
+    hardware.units = std::move(all.units);
+    hardware.combine = all.combine;
+    return hardware;
+}
+
 bool ConfigurationSource::is_deliberate(const config::Configuration& configuration) const {
     const auto names_file = [](const std::string& word) { return word.starts_with('@'); };
     return configuration.platform.value.board || !configuration.modules.empty() || std::ranges::any_of(words_, names_file);

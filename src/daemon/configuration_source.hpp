@@ -19,6 +19,8 @@ public:
     Started<config::Configuration> read() const;
     // What the words come to when those that are wrong are left out: enough to look around, never to start.
     config::Configuration as_far_as_readable() const;
+    // The same without anything that grants: what units there are and where tables lie.
+    config::Configuration hardware_alone() const;
     // Whether these words may start on the machine they name: on a real one not the empty ones of somebody who tries.
     bool is_deliberate(const config::Configuration& configuration) const;
 

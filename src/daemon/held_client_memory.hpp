@@ -5,16 +5,19 @@
 #include <memory>
 
 #include "containment/held_memory.hpp"
+#include "daemon/pin_quota.hpp"
 #include "platform/platform.hpp"
 
 namespace smmu::daemon {
 
 class HeldClientMemory final : public containment::HeldMemory {
 public:
-    explicit HeldClientMemory(std::unique_ptr<platform::PinnedMemory> pinned) : pinned_(std::move(pinned)) {}
+    HeldClientMemory(std::unique_ptr<platform::PinnedMemory> pinned, PinQuota::Share share)
+        : share_(std::move(share)), pinned_(std::move(pinned)) {}
     std::span<const PhysRange> extents() const noexcept override { return pinned_->extents(); }
 
 private:
+    PinQuota::Share share_;
     std::unique_ptr<platform::PinnedMemory> pinned_;
 };
 

@@ -10,7 +10,7 @@ namespace smmu::daemon {
 
 namespace {
 
-bool hands_on(const std::string& driver) { return driver == "vfio-pci" || driver.starts_with("uio"); }
+bool hands_on(const std::string& driver) { return driver.starts_with("vfio-") || driver.starts_with("uio"); }
 
 // A unit that stays as it is refuses nothing.
 bool is_contained(const topology::Device& device, const topology::Topology& topology, const config::Configuration& configuration) {
@@ -18,6 +18,24 @@ bool is_contained(const topology::Device& device, const topology::Topology& topo
         const topology::Unit& unit = topology.unit(stream.unit);
         return unit.answers && !configuration.accepts_uncontained(unit.registers.first);
     });
+}
+
+// Names of four letters are filled up with underscores, which firmware may leave out: "\\_SB_.NET0" and "\\_SB.NET0" are one.
+std::string without_filling(std::string_view path) {
+    std::string plain;
+    for (const char c : path) {
+        if (c == '.')
+            while (plain.ends_with('_')) plain.pop_back();
+        plain += c;
+    }
+    while (plain.ends_with('_')) plain.pop_back();
+    return plain;
+}
+
+bool is_block(const topology::DeviceId& id, const platform::HostBlock& block) {
+    if (const auto* registers = std::get_if<topology::MmioBlock>(&id)) return block.registers == registers->base;
+    const auto* name = std::get_if<topology::AcpiName>(&id);
+    return name != nullptr && !block.acpi_path.empty() && without_filling(name->path) == without_filling(block.acpi_path);
 }
 
 }  // namespace
@@ -33,6 +51,18 @@ std::vector<HostDevice> refused_host_devices(std::span<const platform::HostDrive
         const auto device = std::ranges::find(topology.devices, topology::DeviceId(address), &topology::Device::id);
         if (device == topology.devices.end() || device->is_bridge || configuration.find_device(device->id) != nullptr) continue;
         if (is_contained(*device, topology, configuration)) refused.push_back({device->id, host.driver, host.uses});
+    }
+    return refused;
+}
+
+std::vector<HostDevice> refused_host_devices(std::span<const platform::HostBlock> blocks, const topology::Topology& topology,
+                                             const config::Configuration& configuration) {
+    std::vector<HostDevice> refused;
+    for (const platform::HostBlock& block : blocks) {
+        if (hands_on(block.driver)) continue;
+        for (const topology::Device& device : topology.devices)
+            if (is_block(device.id, block) && configuration.find_device(device.id) == nullptr && is_contained(device, topology, configuration))
+                refused.push_back({device.id, block.driver, block.uses});
     }
     return refused;
 }

@@ -23,6 +23,9 @@ struct HostDevice {
 // Drivers that hand their devices on (vfio-pci, uio) are somebody's who asks this service.
 std::vector<HostDevice> refused_host_devices(std::span<const platform::HostDriver> drivers, const topology::PciTree& pci,
                                              const topology::Topology& topology, const config::Configuration& configuration);
+// The same of devices on no bus: known by where their registers are, or by their ACPI path.
+std::vector<HostDevice> refused_host_devices(std::span<const platform::HostBlock> blocks, const topology::Topology& topology,
+                                             const config::Configuration& configuration);
 
 // A line for each: driver, what hangs on it, and the line of configuration that keeps it working.
 std::string host_devices_text(std::span<const HostDevice> devices);

@@ -3,6 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "daemon/registry.hpp"
 #include "firmware/mcfg.hpp"
 #include "pci/enumerate.hpp"
@@ -13,21 +16,29 @@ namespace smmu::daemon {
 
 namespace {
 
-// Table memory unless configuration says otherwise: room for the 4 KiB leaves of 16 GiB.
-constexpr std::uint64_t usual_table_bytes = std::uint64_t{32} << 20;
-
 std::unexpected<Stop> stop_for(const Error& error) {
     return stop(ExitStatus::hardware, error.text);
 }
 
-Started<memory::TableMemory> table_memory(platform::Platform& platform, const config::Setting<config::TableMemory>& said) {
+Started<memory::TableMemory> table_memory_of(platform::Platform& platform, const config::Setting<config::TableMemory>& said) {
     const config::TableMemory& wanted = said.value;
-    auto memory = platform.table_memory(wanted.range, wanted.bytes != 0 ? wanted.bytes : usual_table_bytes);
+    auto memory = platform.table_memory(wanted.range, table_bytes(wanted));
     if (memory) return *memory;
     const bool about_the_words = memory.error().code == EINVAL || memory.error().code == ENOMEM;
     if (!said.origin || !about_the_words) return stop_for(memory.error());
     return stop(ExitStatus::configuration,
                 fmt::format("NOT CONTAINED: every unit was left as found: {}: {}", said.origin->text, memory.error().text));
+}
+
+// Before anything is made or looked at: a unit that a driver of the host's kernel has stays as it is.
+Started<void> check_given_up(const config::Configuration& configuration, const Machine& machine) {
+    if (machine.kernel_keeps_units) return {};
+    for (const topology::Unit& unit : machine.topology.units) {
+        if (configuration.accepts_uncontained(unit.registers.first)) continue;
+        if (const auto given_up = machine.platform->check_given_up(unit.registers); !given_up)
+            return stop(ExitStatus::hardware, left_as_found(machine.topology.units.size()) + ": " + given_up.error().text);
+    }
+    return {};
 }
 
 bool out_of_reach(const Error& why) { return why.code == EPERM || why.code == EACCES || why.code == ENOENT; }
@@ -110,11 +121,28 @@ Started<void> read_tables(Machine& machine, const std::optional<std::string>& fo
     return {};
 }
 
-// The topology, twice: which units there are says where to look how they answer.
-void survey_with_units(Machine& machine, const config::Configuration& configuration) {
+std::vector<survey::KernelGroup> groups_to_survey(const platform::Platform& platform) {
+    std::vector<survey::KernelGroup> groups;
+    for (const platform::KernelGroup& group : platform.kernel_groups()) {
+        survey::KernelGroup& made = groups.emplace_back(group.number, std::vector<topology::PciAddress>());
+        for (const auto& [function, driver] : group.members)
+            made.members.push_back({function.segment, function.bus, std::uint8_t(function.devfn >> 3), std::uint8_t(function.devfn & 7)});
+    }
+    return groups;
+}
+
+// Everything that is known without a register. Which units there are says where to look how they answer, which completes the
+// topology afterwards.
+Started<void> look_without_registers(Machine& machine, const config::Configuration& configuration,
+                                     const std::optional<std::string>& tables_folder) {
+    auto platform = open_platform(configuration.platform.value);
+    if (!platform) return stop_for(platform.error());
+    machine.platform = std::move(*platform);
+    machine.kernel_keeps_units = configuration.kernel_keeps_units();
+    if (auto read = read_tables(machine, tables_folder); !read) return read;
+    if (auto looked = look_at_pci(machine); !looked) return looked;
     machine.topology = machine.survey(configuration);
-    look_at_units(machine);
-    machine.topology = machine.survey(configuration);
+    return {};
 }
 
 }  // namespace
@@ -133,13 +161,23 @@ topology::Topology Machine::survey(const config::Configuration& configuration) c
                         .table_memory = {},
                         .register_windows = register_windows,
                         .silent_units = silent_units,
-                        .further_registers = further_registers};
+                        .further_registers = further_registers,
+                        .kernel_groups = {}};
+    if (configuration.kernel_keeps_units()) input.kernel_groups = groups_to_survey(*platform);
     if (table_memory) input.table_memory.push_back(table_memory->range);
     return survey::survey(input);
 }
 
 std::vector<HostDevice> Machine::refused_host_devices(const config::Configuration& configuration) const {
-    return daemon::refused_host_devices(platform->host_drivers(), pci, topology, configuration);
+    if (kernel_keeps_units) return {};
+    auto refused = daemon::refused_host_devices(platform->host_drivers(), pci, topology, configuration);
+    std::ranges::move(daemon::refused_host_devices(platform->host_blocks(), topology, configuration), std::back_inserter(refused));
+    return refused;
+}
+
+std::uint64_t table_bytes(const config::TableMemory& wanted) {
+    constexpr std::uint64_t usual = std::uint64_t{32} << 20;  // room for the 4 KiB leaves of 16 GiB
+    return wanted.bytes != 0 ? wanted.bytes : usual;
 }
 
 // A table that cannot be trusted is the survey's to report; here it only means that there are no windows.
@@ -159,8 +197,15 @@ std::vector<platform::EcamWindow> Machine::config_windows() const {
 
 Started<void> Machine::look_at_pci_again() {
     if (auto looked = look_at_pci(*this); !looked) return looked;
-    pci::gate(*pci_config, pci);
+    if (!kernel_keeps_units) pci::gate(*pci_config, pci);
     return {};
+}
+
+Started<memory::TableMemory> Machine::tables_for(const config::Configuration& configuration) {
+    if (!kernel_keeps_units) return table_memory_of(*platform, configuration.tables);
+    if (const auto held = platform->leave_units_to_kernel(); !held) return stop_for(held.error());
+    no_tables = std::make_unique<NoTables>();
+    return memory::TableMemory{{PhysAddr{0}, PhysAddr{sizeof no_tables->bytes - 1}}, no_tables->bytes};
 }
 
 std::string left_as_found(std::size_t units) {
@@ -182,32 +227,45 @@ Started<void> check_configuration(const topology::Topology& topology) {
                 left_as_found(topology.units.size()) + ", because of the configuration:" + errors);
 }
 
+Started<void> check_foreign_tables(const config::Configuration& configuration, const Machine& machine) {
+    if (configuration.platform.value.board || configuration.takeover_foreign.value) return {};
+    // What refuses everything by a page of zeros was left so by a safe state, and loses nothing whoever made it so.
+    const auto is_known = [&](PhysAddr tables) {
+        if (machine.table_memory && machine.table_memory->range.contains(tables)) return true;
+        const auto zeros = machine.platform->zero_page();
+        return zeros && tables == *zeros;
+    };
+    for (const PhysAddr tables : machine.walked_tables)
+        if (!is_known(tables))
+            return stop(ExitStatus::hardware,
+                        left_as_found(machine.topology.units.size()) +
+                            fmt::format(": a unit walks tables at {:#x} that somebody else made; end whoever drives it, or say `takeover "
+                                        "foreign` to replace them", tables.value));
+    return {};
+}
+
 Started<Machine> look_around(const config::Configuration& configuration, const std::optional<std::string>& tables_folder) {
     Machine machine;
-    auto platform = open_platform(configuration.platform.value);
-    if (!platform) return stop_for(platform.error());
-    machine.platform = std::move(*platform);
-    if (auto read = read_tables(machine, tables_folder); !read) return std::unexpected(read.error());
-    if (auto looked = look_at_pci(machine); !looked) return std::unexpected(looked.error());
-    survey_with_units(machine, configuration);
+    if (auto looked = look_without_registers(machine, configuration, tables_folder); !looked) return std::unexpected(looked.error());
+    look_at_units(machine);
+    machine.topology = machine.survey(configuration);
     return machine;
 }
 
 Started<Machine> discover(const config::Configuration& configuration, const std::optional<std::string>& tables_folder) {
     Machine machine;
-    auto platform = open_platform(configuration.platform.value);
-    if (!platform) return stop_for(platform.error());
-    machine.platform = std::move(*platform);
-    const auto memory = table_memory(*machine.platform, configuration.tables);
+    if (auto looked = look_without_registers(machine, configuration, tables_folder); !looked) return std::unexpected(looked.error());
+    if (auto checked = check_given_up(configuration, machine); !checked) return std::unexpected(checked.error());
+    const auto memory = machine.tables_for(configuration);
     if (!memory) return std::unexpected(memory.error());
     machine.table_memory = *memory;
-    if (auto read = read_tables(machine, tables_folder); !read) return std::unexpected(read.error());
-    if (auto looked = look_at_pci(machine); !looked) return std::unexpected(looked.error());
-    survey_with_units(machine, configuration);
+    look_at_units(machine);
+    machine.topology = machine.survey(configuration);
     // Nothing was written so far: what the user said wrong leaves the machine as it was found.
     if (auto checked = check_configuration(machine.topology); !checked) return std::unexpected(checked.error());
     if (auto checked = check_owners(configuration, machine); !checked) return std::unexpected(checked.error());
     if (auto checked = check_host_devices(configuration, machine); !checked) return std::unexpected(checked.error());
+    if (auto checked = check_foreign_tables(configuration, machine); !checked) return std::unexpected(checked.error());
     if (auto checked = check_trial(configuration, machine); !checked) return std::unexpected(checked.error());
     if (auto looked = machine.look_at_pci_again(); !looked) return std::unexpected(looked.error());
     machine.topology = machine.survey(configuration);  // with access control as it is now

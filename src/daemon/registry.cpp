@@ -11,6 +11,7 @@
 #include "units/ipmmu/open.hpp"
 #include "units/smmuv2/open.hpp"
 #include "units/smmuv3/open.hpp"
+#include "units/vfio/open.hpp"
 #include "units/vtd/open.hpp"
 
 namespace smmu::daemon {
@@ -22,19 +23,21 @@ Result<std::unique_ptr<platform::Platform>> open_platform(const config::Platform
 
 namespace {
 
-// Each room under units/ offers these two.
+// Each room under units/ offers these three.
 struct Driver {
     topology::UnitKind kind;
     Result<units::FirstLook> (*look)(platform::Platform&, const topology::Unit&);
     Result<std::unique_ptr<units::IommuUnit>> (*open)(platform::Platform&, const topology::Unit&, memory::Arena&, memory::Account&,
                                                       Clock&);
+    Result<void> (*shut)(platform::Platform&, const topology::Unit&, Clock&);
 };
 
 constexpr std::array drivers{
-    Driver{topology::UnitKind::vtd, units::vtd::look, units::vtd::open},
-    Driver{topology::UnitKind::smmuv3, units::smmuv3::look, units::smmuv3::open},
-    Driver{topology::UnitKind::smmuv2, units::smmuv2::look, units::smmuv2::open},
-    Driver{topology::UnitKind::ipmmu, units::ipmmu::look, units::ipmmu::open},
+    Driver{topology::UnitKind::vtd, units::vtd::look, units::vtd::open, units::vtd::shut},
+    Driver{topology::UnitKind::smmuv3, units::smmuv3::look, units::smmuv3::open, units::smmuv3::shut},
+    Driver{topology::UnitKind::smmuv2, units::smmuv2::look, units::smmuv2::open, units::smmuv2::shut},
+    Driver{topology::UnitKind::ipmmu, units::ipmmu::look, units::ipmmu::open, units::ipmmu::shut},
+    Driver{topology::UnitKind::vfio, units::vfio::look, units::vfio::open, units::vfio::shut},
 };
 
 Result<Driver> driver_of(const topology::Unit& unit) {
@@ -54,6 +57,11 @@ Result<units::FirstLook> look_at_unit(const topology::Unit& unit, platform::Plat
 Result<std::unique_ptr<units::IommuUnit>> open_unit(const topology::Unit& unit, const UnitParts& parts) {
     SMMU_TRY(const Driver driver, driver_of(unit));
     return driver.open(parts.platform, unit, parts.arena, parts.tables, parts.clock);
+}
+
+Result<void> shut_unit(const topology::Unit& unit, platform::Platform& platform, Clock& clock) {
+    SMMU_TRY(const Driver driver, driver_of(unit));
+    return driver.shut(platform, unit, clock);
 }
 
 }  // namespace smmu::daemon

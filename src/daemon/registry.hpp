@@ -28,4 +28,7 @@ struct UnitParts {
 // ENOTSUP for a kind that this build does not drive. The hardware is only read.
 Result<std::unique_ptr<units::IommuUnit>> open_unit(const topology::Unit& unit, const UnitParts& parts);
 
+// Makes a unit that walks tables which are lost refuse everything, without table memory. ENOTSUP, EIO as the driver says.
+Result<void> shut_unit(const topology::Unit& unit, platform::Platform& platform, Clock& clock);
+
 }  // namespace smmu::daemon

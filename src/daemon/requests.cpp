@@ -176,6 +176,7 @@ Result<void> Session::mapping(const Request& request, Descriptors& descriptors) 
 
     GrantRequest grant;
     grant.access = Access(body.flags & permission_flags);
+    if (grant.access != Access::none) SMMU_CHECK(service_.check_by_address());
     // A removal names device addresses only; its target, if given, says nothing more.
     grant.translated = (body.flags & SMF_TARGET) != 0 && grant.access != Access::none;
     SMMU_TRY(grant.pieces, pieces_of(entries, grant.translated, body.target));
@@ -191,11 +192,15 @@ Result<void> Session::mapping_descriptor(const Request& request, Descriptors& de
         return fail(EINVAL, "memory by descriptor is granted with SMF_READ, SMF_WRITE or SMF_EXEC, and nothing else");
     if (!IovaRange::from_length({body.address}, body.length))
         return fail(EINVAL, "a length of 0, or a range that wraps past the end of the address space");
-    SMMU_TRY(auto pinned, service_.platform().pin(descriptors.take(0), body.offset, body.length));
+    SMMU_CHECK(service_.containment().check_owner(*client_, ObjectId(body.object)));
+    const uid_t user = service_.containment().identity(*client_).uid;
+    SMMU_CHECK(service_.pin_quota().check(user, {body.length, 1}));
+    SMMU_TRY(auto pinned, service_.hold(descriptors.take(0), body.offset, body.length));
+    SMMU_TRY(auto share, service_.pin_quota().take(user, pinned->cost()));
 
     GrantRequest grant;
     grant.access = Access(body.flags);
-    grant.memory = std::make_shared<HeldClientMemory>(std::move(pinned));
+    grant.memory = std::make_shared<HeldClientMemory>(std::move(pinned), std::move(share));
     std::uint64_t done = 0;
     for (const PhysRange& extent : grant.memory->extents()) {
         const IovaRange range{{body.address + done}, {body.address + done + extent.length() - 1}};
@@ -276,8 +281,12 @@ Result<void> Session::events(const Request& request, Descriptors&) {
     return {};
 }
 
-Result<void> Session::device_descriptor(const Request&, Descriptors&) {
-    return fail(ENOTSUP, "only devices behind a unit that the kernel keeps have a descriptor; use their registers");
+Result<void> Session::device_descriptor(const Request& request, Descriptors&) {
+    const auto body = body_as<protocol::DeviceDescriptorRequest>(request.body);
+    SMMU_TRY(const DeviceQuery device, query_of(body.device));
+    SMMU_TRY(const UniqueFd descriptor, service_.device_descriptor(*client_, device));
+    answer(protocol::Outcome{}, {}, descriptor.get());
+    return {};
 }
 
 Result<void> Session::query(const Request& request, Descriptors&) {

@@ -7,8 +7,10 @@
 
 namespace smmu::daemon {
 
-// For a stop hook, with the words of the service. The exit status is that of a start; units that nobody switched on stay
-// off. A service that runs is left alone (3).
+// For a stop hook, with the words of the service. Units that walk tables of a service of this boot are dealt with, and no
+// others. It asks for little: without a configuration that can be read, or without the table memory, these units refuse
+// everything. Exit status: fine when nothing of ours is left open; hardware when a service runs (it is left alone) or a unit
+// could not be looked at; not_contained when a unit did not follow.
 int enter_safe_state(const CommandLine& line);
 
 }  // namespace smmu::daemon

@@ -2,6 +2,7 @@
 #include "daemon/server.hpp"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -10,6 +11,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <vector>
 
 #include "daemon/service.hpp"
 #include "protocol/result.hpp"
@@ -137,6 +139,15 @@ void Server::end(Seat& seat) {
     sessions_.remove_if([&](const auto& candidate) { return candidate.get() == &seat; });
 }
 
+// All at once: a process may have ended with a thousand connections, and the loop takes one event a turn.
+void Server::end_the_dead() {
+    std::vector<pollfd> processes;
+    for (const auto& seat : sessions_) processes.push_back({seat->process.get(), POLLIN, 0});
+    poll(processes.data(), processes.size(), 0);
+    auto next = processes.cbegin();
+    sessions_.remove_if([&](const auto&) { return (next++)->revents != 0; });
+}
+
 void Server::sweep() {
     const Instant now = service_.clock().now();
     sessions_.remove_if([&](const auto& seat) { return seat->session.overdue(now); });
@@ -173,9 +184,8 @@ int Server::on_packet(sd_event_source* source, int, std::uint32_t events, void* 
     return 0;
 }
 
-int Server::on_process_end(sd_event_source*, int, std::uint32_t, void* data) {
-    Seat& seat = *static_cast<Seat*>(data);
-    seat.server.end(seat);
+int Server::on_process_end(sd_event_source*, int, std::uint32_t, void* seat) {
+    static_cast<Seat*>(seat)->server.end_the_dead();
     return 0;
 }
 

@@ -42,6 +42,7 @@ private:
     void seat(UniqueFd socket);
     bool has_room_for(uid_t user) const;
     void end(Seat& seat);
+    void end_the_dead();
     void watch_operations();
 
     // One step of an operation that is under way. False: end the session.

@@ -45,7 +45,7 @@ double milliseconds(Nanoseconds time) { return double(time.count()) / 1e6; }
 Service::Service(ConfigurationSource source, config::Configuration configuration, People people, Clock& clock,
                  Machine machine)
     : source_(std::move(source)), configuration_(std::move(configuration)), people_(std::move(people)), clock_(clock),
-      instance_(random_instance()), machine_(std::move(machine)) {
+      instance_(random_instance()), machine_(std::move(machine)), pin_quota_(pin_limit(machine_.platform->ram())) {
     devices_ = std::make_unique<PciDevices>(*machine_.pci_config, clock_);
     rescan_ = std::make_unique<pci::Rescan>(*machine_.pci_config, machine_.config_windows());
 }
@@ -176,6 +176,24 @@ Result<ClientId> Service::connect(int socket, const protocol::Peer& peer) {
     return containment_->connect(std::move(identity));
 }
 
+Result<std::unique_ptr<platform::PinnedMemory>> Service::hold(UniqueFd memory, std::uint64_t offset, std::uint64_t length) {
+    if (machine_.kernel_keeps_units) return client_views_.hold(std::move(memory), offset, length);
+    return machine_.platform->pin(std::move(memory), offset, length);
+}
+
+Result<void> Service::check_by_address() const {
+    if (!machine_.kernel_keeps_units) return {};
+    return fail(ENOTSUP, "memory cannot be granted by its address on a machine whose kernel keeps the IOMMU: hand it over by a file descriptor "
+                         "(smmu_mapping_add_fd)");
+}
+
+Result<UniqueFd> Service::device_descriptor(ClientId client, const containment::DeviceQuery& device) {
+    if (!machine_.kernel_keeps_units)
+        return fail(ENOTSUP, "the kernel keeps no unit of this machine, so devices have no descriptors; use their registers");
+    SMMU_TRY(const topology::Stream stream, containment_->attached_stream(client, device));
+    return outcomes_[raw(stream.unit)].driver->device_descriptor(stream.id);
+}
+
 std::string Service::summary() const {
     const auto programmed = std::ranges::count(outcomes_, true, &UnitOutcome::programmed);
     const auto known = std::ranges::count(outcomes_, false, &UnitOutcome::silent);
@@ -195,6 +213,7 @@ std::string Service::status_json(ClientId reader) const {
     status.table_bytes = count.total * memory::frame_bytes;
     status.table_bytes_used = (count.total - count.free) * memory::frame_bytes;
     fill(status, *containment_, containment_->identity(reader));
+    if (!keeper_problem_.empty()) status.findings.push_back({"holder-gone", "warning", "smmuman-holder", keeper_problem_});
     for (std::size_t i = 0; i < outcomes_.size(); ++i) {
         const UnitOutcome& outcome = outcomes_[i];
         report::Unit& unit = status.units[i];
@@ -214,10 +233,29 @@ bool Service::look_for_refusals() noexcept {
     return more;
 }
 
+// Two cannot drive one unit: what the kernel has by now is its own.
+std::optional<Service::Change> Service::check_given_up() {
+    if (machine_.kernel_keeps_units) return std::nullopt;
+    std::string lost;
+    for (std::size_t i = 0; i < outcomes_.size(); ++i) {
+        if (!outcomes_[i].programmed) continue;
+        const topology::Unit& unit = machine_.topology.units[i];
+        std::vector<PhysRange> registers{unit.registers};
+        for (const topology::CacheUnit& cache : unit.caches) registers.push_back(cache.registers);
+        for (const PhysRange& range : registers)
+            if (const auto given_up = machine_.platform->check_given_up(range); !given_up)
+                lost += fmt::format("\n  {}: {}", unit.name, given_up.error().text);
+    }
+    if (lost.empty()) return std::nullopt;
+    return Change{false, "a driver of the kernel came for units of this service:" + lost};
+}
+
 std::optional<Service::Change> Service::recheck() noexcept {
+    if (auto lost = check_given_up()) return lost;
     std::string changes;
     for (const Error& change : containment_->recheck()) changes += "\n  " + change.text;
-    for (const std::string& change : pci::put_gate_back(*machine_.pci_config, machine_.pci)) changes += "\n  " + change;
+    if (!machine_.kernel_keeps_units)
+        for (const std::string& change : pci::put_gate_back(*machine_.pci_config, machine_.pci)) changes += "\n  " + change;
     if (const auto change = follow_devices()) changes += "\n  " + *change;
     if (changes.empty()) return std::nullopt;
     const bool contained = std::ranges::none_of(outcomes_, [](const UnitOutcome& outcome) {

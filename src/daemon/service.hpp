@@ -16,8 +16,10 @@
 #include "daemon/machine.hpp"
 #include "daemon/pci_devices.hpp"
 #include "daemon/people.hpp"
+#include "daemon/pin_quota.hpp"
 #include "pci/rescan.hpp"
 #include "protocol/peer.hpp"
+#include "units/vfio/client_view.hpp"
 
 namespace smmu::daemon {
 
@@ -33,11 +35,19 @@ public:
 
     containment::Containment& containment() { return *containment_; }
     platform::Platform& platform() { return *machine_.platform; }
+    PinQuota& pin_quota() { return pin_quota_; }
     Clock& clock() { return clock_; }
     const config::Configuration& configuration() const { return configuration_; }
     std::uint64_t instance() const { return instance_; }
     // SMMUMAN_SAFETY_*: this build is not the safety edition.
     int safety() const { return 0; }
+
+    // A client's memory, kept in place for as long as the answer lives.
+    Result<std::unique_ptr<platform::PinnedMemory>> hold(UniqueFd memory, std::uint64_t offset, std::uint64_t length);
+    // ENOTSUP on a machine where memory comes by descriptor only.
+    Result<void> check_by_address() const;
+    // By which the owner of an attached device drives it, where the kernel keeps the units.
+    Result<UniqueFd> device_descriptor(ClientId client, const containment::DeviceQuery& device);
 
     Result<ClientId> connect(int socket, const protocol::Peer& peer);
     // "contained N of M units, K devices behind no unit, T ms"
@@ -46,6 +56,8 @@ public:
     // with its streams.
     std::vector<std::string> remarks(unsigned debug) const;
     std::string status_json(ClientId reader) const;
+    // Why nobody would keep memory that outlives the service; empty: somebody does, or need not.
+    void set_keeper_problem(const std::string& problem) { keeper_problem_ = problem; }
 
     // Fetches refusals and does what time brings. True: there is more to fetch.
     bool look_for_refusals() noexcept;
@@ -91,6 +103,7 @@ private:
     void take_units_over();
     bool retire_earlier_generations();
     Started<void> judge();
+    std::optional<Change> check_given_up();
     std::optional<std::string> follow_devices();
     std::optional<std::string> take_in_devices();
     Result<void> forget_replaced();
@@ -107,9 +120,12 @@ private:
     Nanoseconds start_time_{};
     std::uint64_t instance_ = 0;
     bool on_trial_ = false;
+    std::string keeper_problem_;
     std::string unfollowed_;  // why functions that came or went are not in the topology yet; empty: they are
     Machine machine_;
     memory::Account own_tables_;
+    PinQuota pin_quota_;
+    units::vfio::ClientViews client_views_;
     std::unique_ptr<PciDevices> devices_;
     std::unique_ptr<pci::Rescan> rescan_;
     std::vector<UnitOutcome> outcomes_;  // index = UnitId

@@ -34,7 +34,13 @@ Result<std::unique_ptr<Watch>> Watch::start(sd_event* loop, Service& service, Se
     const auto trial = service.trial();
     if (trial.count() != 0) watch->trial_ = timer(loop, trial, on_trial_end, watch.get(), refusals);
     if (!watch->look_ || !watch->recheck_ || (trial.count() != 0 && !watch->trial_)) return fail(ENOMEM, "the event loop takes no more sources");
+    watch->look_for_keeper();
     return watch;
+}
+
+void Watch::look_for_keeper() {
+    keeper_.look();
+    service_.set_keeper_problem(keeper_.problem());
 }
 
 int Watch::on_look(sd_event_source* source, std::uint64_t, void* data) {
@@ -53,6 +59,7 @@ int Watch::on_trial_end(sd_event_source*, std::uint64_t, void* data) {
 int Watch::on_recheck(sd_event_source* source, std::uint64_t, void* data) {
     Watch& watch = *static_cast<Watch*>(data);
     watch.server_.sweep();
+    watch.look_for_keeper();
     if (const auto change = watch.service_.recheck()) {
         std::fprintf(stderr, SD_CRIT "smmuman: %s\n", change->text.c_str());
         if (!change->contained) {

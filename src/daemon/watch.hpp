@@ -6,6 +6,7 @@
 #include "base/result.hpp"
 #include "daemon/event_source.hpp"
 #include "daemon/exit_status.hpp"
+#include "daemon/keeper_watch.hpp"
 #include "daemon/server.hpp"
 #include "daemon/service.hpp"
 
@@ -13,10 +14,10 @@ namespace smmu::daemon {
 
 class Watch {
 public:
-    // Refusals are looked for this often while devices have owners, and while nobody has any. Each look is one
-    // register read of each unit.
+    // Refusals are looked for this often while devices have owners, and while nobody has any: with the millisecond that the
+    // timer may be late, a burst is seen within 10 ms at any time. Each look is one register read of each unit.
     static constexpr auto attentive_period = std::chrono::milliseconds(5);
-    static constexpr auto idle_period = std::chrono::milliseconds(100);
+    static constexpr auto idle_period = std::chrono::milliseconds(8);
     static constexpr auto recheck_period = std::chrono::seconds(1);
 
     static Result<std::unique_ptr<Watch>> start(sd_event* loop, Service& service, Server& server);
@@ -25,7 +26,9 @@ public:
     const std::optional<Stop>& stop() const { return stop_; }
 
 private:
-    Watch(sd_event* loop, Service& service, Server& server) : loop_(loop), service_(service), server_(server) {}
+    Watch(sd_event* loop, Service& service, Server& server)
+        : loop_(loop), service_(service), server_(server), keeper_(loop, service.platform()) {}
+    void look_for_keeper();
     static int on_look(sd_event_source*, std::uint64_t, void* watch);
     static int on_recheck(sd_event_source*, std::uint64_t, void* watch);
     static int on_trial_end(sd_event_source*, std::uint64_t, void* watch);
@@ -33,6 +36,7 @@ private:
     sd_event* loop_;
     Service& service_;
     Server& server_;
+    KeeperWatch keeper_;
     EventSource look_;
     EventSource recheck_;
     EventSource trial_;

@@ -12,8 +12,6 @@ namespace smmu::holder {
 
 namespace {
 
-constexpr std::chrono::seconds longest_conversation{5};
-
 Result<void> outcome(const Message& reply, std::string_view what, std::string_view name) {
     if (reply.word == 0) return {};
     const int code = int(reply.word);
@@ -22,17 +20,31 @@ Result<void> outcome(const Message& reply, std::string_view what, std::string_vi
 
 }  // namespace
 
-Result<Message> Client::ask(Verb verb, std::string_view name, const Deposit& deposit) const {
-    const auto deadline = protocol::Deadline::after(longest_conversation);
-    const auto connection = protocol::Connection::open(socket_.c_str(), deadline);
+Result<protocol::Connection> Client::connect(const protocol::Deadline& deadline) const {
+    auto connection = protocol::Connection::open(socket_.c_str(), deadline);
     if (!connection)
         return fail(connection.error().code,
                     fmt::format("smmuman-holder does not answer at {}; start it, and before the service", socket_));
     const auto peer = protocol::peer_of(connection->fd());
     if (!peer || (peer->uid != 0 && peer->uid != geteuid()))
         return fail(EPERM, fmt::format("{}: whoever listens there is not root; end it and start smmuman-holder", socket_));
-    SMMU_CHECK(send(*connection, std::uint32_t(verb), name, deposit, deadline));
-    return receive(*connection, deadline);
+    return std::move(*connection);
+}
+
+Result<Message> Client::ask(Verb verb, std::string_view name, const Deposit& deposit) const {
+    const auto deadline = protocol::Deadline::after(patience_);
+    SMMU_TRY(const protocol::Connection connection, connect(deadline));
+    SMMU_CHECK(send(connection, std::uint32_t(verb), name, deposit, deadline));
+    return receive(connection, deadline);
+}
+
+Result<protocol::Connection> Client::watch() const {
+    const auto deadline = protocol::Deadline::after(patience_);
+    SMMU_TRY(protocol::Connection connection, connect(deadline));
+    SMMU_CHECK(send(connection, std::uint32_t(Verb::watch), {}, {}, deadline));
+    SMMU_TRY(const Message reply, receive(connection, deadline));
+    SMMU_CHECK(outcome(reply, "be watched by", "smmuman"));
+    return connection;
 }
 
 Result<void> Client::keep(std::string_view name, const Deposit& deposit) const {

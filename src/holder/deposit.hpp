@@ -15,6 +15,7 @@ inline constexpr std::size_t longest_name = 31;
 inline constexpr std::size_t largest_note = 16 * 1024;      // bytes
 inline constexpr std::size_t most_descriptors = 512;        // of one deposit
 inline constexpr std::size_t most_deposits = 65536;
+inline constexpr std::size_t most_watchers = 16;
 
 struct Deposit {
     std::vector<UniqueFd> descriptors;

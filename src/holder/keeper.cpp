@@ -18,11 +18,19 @@ bool may_ask(const protocol::Connection& connection) {
 
 }  // namespace
 
-void Keeper::serve(const protocol::Connection& connection) {
+void Keeper::serve(protocol::Connection connection) {
     if (!may_ask(connection)) return;
     const auto deadline = protocol::Deadline::after(longest_conversation);
     auto request = receive(connection, deadline);
-    if (request) answer(connection, *std::move(request), deadline);
+    if (!request) return;
+    const bool watches = Verb(request->word) == Verb::watch && has_room_to_watch();
+    answer(connection, *std::move(request), deadline);
+    if (watches) watchers_.push_back(std::move(connection));
+}
+
+bool Keeper::has_room_to_watch() {
+    std::erase_if(watchers_, [](const protocol::Connection& watcher) { return watcher.peer_gone(); });
+    return watchers_.size() < most_watchers;
 }
 
 int Keeper::keep(Message request) {
@@ -50,6 +58,7 @@ void Keeper::answer(const protocol::Connection& connection, Message request, con
         case Verb::keep: return reply(keep(std::move(request)), {});
         case Verb::let_go: return reply(let_go(request.name), {});
         case Verb::let_go_all: return reply(let_go_all(request.name), {});
+        case Verb::watch: return reply(has_room_to_watch() ? 0 : ENOSPC, {});
         case Verb::hand_out:
             if (const auto found = deposits_.find(request.name); found != deposits_.end()) return reply(0, found->second);
             return reply(ENOENT, {});

@@ -17,7 +17,8 @@ enum class Verb : std::uint32_t {
     keep = 1,  // a deposit under a name. EEXIST: there is one; it stays
     hand_out,  // what lies under a name: copies of the descriptors. ENOENT
     let_go,    // forget what lies under a name. ENOENT
-    let_go_all // forget everything whose name begins so
+    let_go_all,  // forget everything whose name begins so
+    watch        // nothing, but the connection stays: it ends with the holder. ENOSPC
 };
 
 struct Message {

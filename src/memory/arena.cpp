@@ -84,8 +84,8 @@ struct Arena::State {
 };
 
 Arena::Arena(std::unique_ptr<State> state)
-    : state_(std::move(state)), bytes_at_(state_->memory.range.first), bytes_(state_->memory.bytes), kept_(state_->kept),
-      tallies_(state_->tallies) {}
+    : state_(std::move(state)), bytes_at_(state_->memory.range.first), bytes_(state_->memory.bytes),
+      from_address_to_view_(reinterpret_cast<std::uintptr_t>(bytes_.data()) - bytes_at_.value), kept_(state_->kept), tallies_(state_->tallies) {}
 Arena::~Arena() = default;
 
 Result<std::unique_ptr<Arena>> Arena::open(TableMemory memory, BootIdentity boot) {

@@ -97,10 +97,9 @@ public:
     std::uint64_t* words_at(PhysAddr address) const noexcept;
     // The CPU's view of what an entry written by this instance leads to; an address outside the arena is an internal
     // error.
-    std::uint64_t* view(PhysAddr address) const noexcept {
-        const std::uint64_t offset = address.value - bytes_at_.value;
-        SMMU_ASSERT(offset < bytes_.size());
-        return reinterpret_cast<std::uint64_t*>(bytes_.data() + offset);
+    [[gnu::always_inline]] std::uint64_t* view(PhysAddr address) const noexcept {
+        SMMU_ASSERT(address.value - bytes_at_.value < bytes_.size());
+        return reinterpret_cast<std::uint64_t*>(address.value + from_address_to_view_);
     }
 
     struct Count {
@@ -120,6 +119,7 @@ private:
     // Views of what the state holds, for what is asked most.
     PhysAddr bytes_at_;
     std::span<std::byte> bytes_;
+    std::uintptr_t from_address_to_view_;  // added to the one it is the other: walks hang on it
     FrameBits kept_;
     std::span<Tally> tallies_;
 };

@@ -49,7 +49,9 @@ Result<std::optional<std::uint32_t>> ArenaHeader::found(const BootIdentity& boot
     const auto found_version = load<std::uint32_t>(version_at);
     if (found_version != version) return refuse(fmt::format("of version {}, not {}", found_version, version));
     const auto found_frames = load<std::uint64_t>(frames_at);
-    if (load<std::uint64_t>(base_at) != memory_.range.first.value || found_frames != frames())
+    if (const auto base = load<std::uint64_t>(base_at); base != memory_.range.first.value)
+        return refuse(fmt::format("was written at {:#x} and lies elsewhere now", base));
+    if (found_frames != frames())
         return refuse(fmt::format("of {} KiB, not {}: start with `tables` as it was", found_frames << (frame_log2 - 10),
                                   std::uint64_t{frames()} << (frame_log2 - 10)));
     const auto both = load<std::uint64_t>(generation_at);

@@ -43,9 +43,15 @@ inline void fence_stores() noexcept {
 
 // Makes what the CPU wrote to these bytes visible to a walker that does not snoop (cache-line write-back and
 // fence); for one that snoops, orders the stores before what follows.
-inline void publish(Coherency coherency, const volatile void* start, std::size_t bytes) noexcept {
-    write_back(coherency, start, bytes);
-    fence(coherency);
+[[gnu::noinline]] inline void publish_cleaned(const volatile void* start, std::size_t bytes) noexcept {
+    clean_lines(start, bytes);
+    fence(Coherency::not_snooped);
+}
+[[gnu::always_inline]] inline void publish(Coherency coherency, const volatile void* start, std::size_t bytes) noexcept {
+    if (coherency == Coherency::snooped)
+        fence_stores();
+    else
+        publish_cleaned(start, bytes);
 }
 
 // The other direction: what a device wrote to these bytes is seen by the CPU's next reads. For memory that the CPU does not

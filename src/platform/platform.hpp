@@ -58,12 +58,19 @@ struct EcamWindow {
     std::uint8_t first_bus, last_bus;
 };
 
+// What holding memory takes: of the machine and of this process.
+struct PinCost {
+    std::uint64_t bytes = 0;        // whole pages
+    std::uint64_t descriptors = 0;
+};
+
 // A client's memory held in place so that a device may use it: neither moved nor freed while this lives.
 class PinnedMemory {
 public:
     virtual ~PinnedMemory() = default;
     // The physical ranges that hold it, in order of its bytes.
     virtual std::span<const PhysRange> extents() const noexcept = 0;
+    virtual PinCost cost() const noexcept = 0;
 };
 
 // A PCI function that the host's kernel drives, and what hangs on it: "nvme0n1p2: /", "eth0".
@@ -71,6 +78,32 @@ struct HostDriver {
     PciFunction function;
     std::string driver;
     std::vector<std::string> uses;
+};
+
+// What services of this boot left of their tables.
+struct LeftTables {
+    std::optional<memory::TableMemory> memory;  // the last one's, as it left it; nothing: it cannot be had again
+    std::string lost;                           // why there is none
+    std::vector<PhysRange> ranges;              // where tables of any of them lie, or lay
+};
+
+// A device on no bus that tells about it, which the host's kernel drives: an Arm board's eMMC or Ethernet.
+struct HostBlock {
+    std::optional<PhysAddr> registers;  // of a device from a device tree: where they begin
+    std::string acpi_path;              // of one from ACPI: "\\_SB_.NET0"; else empty
+    std::string driver;
+    std::vector<std::string> uses;
+};
+
+// Devices that the host's kernel cannot tell apart, where it keeps the IOMMU.
+struct KernelGroup {
+    struct Member {
+        PciFunction function;
+        std::string driver;  // empty: none
+    };
+    unsigned number = 0;
+    std::string type;  // "DMA", "DMA-FQ", "identity": what becomes of its DMA when nobody has taken it
+    std::vector<Member> members;
 };
 
 class Platform {
@@ -83,16 +116,33 @@ public:
 
     // Functions that somebody drives already; a board has no kernel of its own.
     virtual std::vector<HostDriver> host_drivers() const { return {}; }
+    virtual std::vector<HostBlock> host_blocks() const { return {}; }
+
+    // How the host's kernel groups devices; nothing where it keeps no IOMMU. A board has no kernel of its own.
+    virtual std::vector<KernelGroup> kernel_groups() const { return {}; }
+    // For a service that leaves the units to the host's kernel, in place of table_memory. EBUSY as there, ENOTSUP where no
+    // kernel keeps any.
+    virtual Result<void> leave_units_to_kernel() { return fail(ENOTSUP, "there is no kernel here that keeps the IOMMU"); }
 
     // Every firmware table worth reading; an empty list is not an error.
     virtual Result<std::vector<RawTable>> firmware_tables() = 0;
-    // Registers of a device. EPERM when somebody else drives them, ENXIO when nothing can be there.
+    // Whether a unit with these registers is the service's to drive, by what the host's kernel says now. EPERM: a driver of the
+    // kernel has it, or nobody can tell. A board has no kernel of its own.
+    virtual Result<void> check_given_up(PhysRange) { return {}; }
+    // Registers of a device, after the check above. EPERM when somebody else drives them, ENXIO when nothing can be there.
     virtual Result<std::unique_ptr<hw::Mmio>> registers(PhysRange range) = 0;
     virtual Result<std::unique_ptr<PciConfig>> pci_config(std::span<const EcamWindow> windows) = 0;
     // Memory for tables: at `wanted`, or `bytes` of it where the platform likes it. The same for every instance of
     // the service in one boot. EBUSY: another instance of the service holds this machine; EPERM: the host's kernel does.
     virtual Result<memory::TableMemory> table_memory(std::optional<PhysRange> wanted, std::uint64_t bytes) = 0;
-    // Holds `length` bytes of `memory` from `offset`. EINVAL: not memory that this platform can hold in place.
+    // For a safe state: makes nothing, and asks for no more than that no service runs (EBUSY).
+    virtual Result<LeftTables> left_tables(std::optional<PhysRange> wanted, std::uint64_t bytes) {
+        SMMU_TRY(const memory::TableMemory memory, table_memory(wanted, bytes));
+        return LeftTables{memory, {}, {memory.range}};
+    }
+    // A page that nobody writes, full of zeros as long as the machine runs: a root table that leads nowhere. ENOTSUP: none.
+    virtual Result<PhysAddr> zero_page() { return fail(ENOTSUP, name() + " has no page that stays zero"); }
+    // Holds `length` bytes of `memory` from `offset`. EINVAL: not memory that this platform can hold in place, or with holes.
     virtual Result<std::unique_ptr<PinnedMemory>> pin(UniqueFd memory, std::uint64_t offset,
                                                       std::uint64_t length) = 0;
     // What earlier services of this boot held for their clients, and did not let go. Only when no unit leads to it any more.
@@ -100,6 +150,13 @@ public:
     // From now on memory stays held after its PinnedMemory has ended, as after a crash: for the end of a service, when
     // only memory is left that hardware may still reach.
     virtual void retain_pins() noexcept {}
+
+    // Another process that keeps memory which must outlive this one. A connection that hangs up when it ends; -1: none is needed,
+    // or it is gone.
+    virtual int keeper_connection() const noexcept { return -1; }
+    virtual bool needs_keeper() const noexcept { return false; }
+    // Finds it, or its successor, and gives it everything again. Takes half a second at most for each thing.
+    virtual Result<void> join_keeper() { return {}; }
 };
 
 }  // namespace smmu::platform

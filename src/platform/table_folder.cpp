@@ -27,7 +27,7 @@ bool is_signature(std::string_view text) {
 // What the file's name says it holds; nothing for a file that is none of ours.
 std::optional<std::string> table_in(const std::string& file) {
     std::string_view name = file;
-    if (name.ends_with(".dtb")) return "dtb";
+    if (name.ends_with(".dtb") || name == "fdt") return "dtb";
     if (name.ends_with(".bin")) {
         name.remove_suffix(std::strlen(".bin"));
         if (const auto dot = name.rfind('.'); dot != std::string_view::npos) name.remove_prefix(dot + 1);
@@ -39,6 +39,12 @@ std::optional<std::string> table_in(const std::string& file) {
 }
 
 }  // namespace
+
+std::string own_table_folder() {
+    const std::string acpi = "/sys/firmware/acpi/tables";
+    std::error_code problem;
+    return std::filesystem::is_directory(acpi, problem) ? acpi : "/sys/firmware";
+}
 
 Result<std::vector<std::byte>> read_table_file(const std::string& path) {
     const auto failed = [&](int code) { return fail(code, fmt::format("{}: {}", path, std::strerror(code))); };

@@ -48,6 +48,7 @@ std::string support_lines(const Topology& topology, const config::Configuration&
     if (has_units(topology, UnitKind::vtd)) text += vtd_line(configuration.vtd_tables());
     if (has_units(topology, UnitKind::smmuv3)) text += "smmu armsmmuv3\n";
     if (has_units(topology, UnitKind::smmuv2)) text += "smmu armsmmu\n";
+    if (has_units(topology, UnitKind::vfio)) text += "smmu vfio\n";
     for (const Unit& unit : topology.units)
         if (unit.kind == UnitKind::ipmmu) text += main_line(unit, configuration);
     return text;
@@ -101,6 +102,7 @@ std::vector<std::string> clauses_of(const Topology& topology, const Device& devi
     std::set<std::uint32_t> units;
     for (const topology::Stream& stream : device.streams) {
         const Unit& unit = topology.unit(stream.unit);
+        if (unit.kind == UnitKind::vfio) continue;
         const topology::StreamName name = stream_name(unit, stream.id);
         if (!knows_requesters(unit.kind))
             clauses.push_back(fmt::format("use {} {:#x}", name.unit, name.number));
@@ -136,6 +138,9 @@ std::string device_lines(const Topology& topology, const Device& device) {
     if (!is_behind_a_driven_unit(topology, device))
         return text + fmt::format("# {} is behind a unit that this build does not drive: {}\n", to_string(device.id),
                                   device.description);
+    // The kernel knows which way it goes.
+    if (topology.unit(device.streams.front().unit).kind == UnitKind::vfio && !device.blocked)
+        return text + fmt::format("# {} needs no line: {}, {}\n", to_string(device.id), device.description, device.streams.front().origin.text);
     const std::string comment = device.description.empty() ? "" : "  # " + device.description;
     return text + config::device_line(device.id, clauses_of(topology, device)) + comment + '\n';
 }

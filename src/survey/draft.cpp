@@ -47,6 +47,7 @@ const Table* find_table(const Input& input, std::string_view name) {
 }  // namespace
 
 topology::Topology Draft::take() {
+    if (user_.kernel_keeps_units()) return take_kernel_kept();
     read_tables();
     add_firmware_units();
     add_user_units();

@@ -35,6 +35,9 @@ public:
     topology::Topology take();
 
 private:
+    // kernel_kept.cpp: where the kernel keeps the units, its word is all there is
+    topology::Topology take_kernel_kept();
+    void form_kernel_groups();
     // draft.cpp: what firmware says, units and protected memory
     void read_tables();
     void read_mcfg();

@@ -9,7 +9,7 @@ namespace smmu::survey {
 
 constexpr bool is_driven(topology::UnitKind kind) {
     using enum topology::UnitKind;
-    return kind == vtd || kind == smmuv3 || kind == smmuv2 || kind == ipmmu;
+    return kind == vtd || kind == smmuv3 || kind == smmuv2 || kind == ipmmu || kind == vfio;
 }
 
 // Kinds whose streams are the requester ids of PCI functions, unless a number says otherwise.

@@ -31,6 +31,12 @@ struct RegisterWindow {
     std::uint64_t bytes;
 };
 
+// Functions that the host's kernel cannot tell apart, where it keeps the units.
+struct KernelGroup {
+    unsigned number;
+    std::vector<topology::PciAddress> members;
+};
+
 struct Input {
     std::vector<Table> tables;
     const topology::PciTree& pci;
@@ -41,6 +47,7 @@ struct Input {
     std::vector<RegisterWindow> register_windows;
     std::vector<PhysAddr> silent_units;  // register bases at which nothing answers
     std::vector<PhysRange> further_registers = {};  // of units, that nobody described
+    std::vector<KernelGroup> kernel_groups = {};    // where configuration leaves the units to the kernel
 };
 
 topology::Topology survey(const Input& input);

@@ -21,6 +21,8 @@ std::string_view name(UnitKind kind) {
             return "riscv";
         case UnitKind::virtio:
             return "virtio";
+        case UnitKind::vfio:
+            return "vfio";
         case UnitKind::unsupported:
             break;
     }

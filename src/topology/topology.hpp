@@ -29,6 +29,7 @@ enum class UnitKind : std::uint8_t {
     amdvi,
     riscv,
     virtio,
+    vfio,  // what the host's kernel keeps, all of it as one unit
     unsupported
 };
 std::string_view name(UnitKind kind);  // "vtd", ...

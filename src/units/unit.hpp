@@ -17,6 +17,7 @@
 #include "base/clock.hpp"
 #include "base/ids.hpp"
 #include "base/result.hpp"
+#include "base/unique_fd.hpp"
 #include "memory/frame.hpp"
 #include "paging/change.hpp"
 #include "paging/target.hpp"
@@ -146,7 +147,18 @@ public:
     // unit was left as found, or is failed.
     virtual Result<TakeOver> take_over(std::span<const Assignment> assignments) = 0;
 
-    // Both cannot fail but for hardware for a stream that was known at take-over; for another one ENOMEM/EINVAL too.
+    // Before a stream gets an owner: whoever else could drive its devices has let go of them, and nobody can take them in
+    // between. EBUSY, EPERM, ENOENT say who, or what is missing. Until let_go, which follows when nobody has the stream.
+    // Kinds that have registers in their hands have nothing to ask for.
+    enum class Owner { another, same };  // than the last one
+    virtual Result<void> acquire(StreamId, Owner) { return {}; }
+    virtual void let_go(StreamId) noexcept {}
+    // A descriptor by which the owner of an attached stream drives its device. ENOTSUP where drivers have its registers.
+    virtual Result<UniqueFd> device_descriptor(StreamId) {
+        return fail(ENOTSUP, "only devices behind a unit that the kernel keeps have a descriptor; use their registers");
+    }
+
+    // Both cannot fail but for hardware for a stream that was known at take-over and acquired; for another one ENOMEM/EINVAL too.
     virtual Result<void> attach(StreamId stream, AddressSpace& space) noexcept = 0;
     virtual Result<void> block(StreamId stream, Recording recording) noexcept = 0;
     // Whether an attached stream's refusals are recorded; its granted DMA goes on either way.

@@ -4,4 +4,4 @@
 set -eu
 cd "$(dirname "$0")/../.."
 cmake --preset arm64
-exec cmake --build --preset arm64 --target smmuman smmuctl guest_probe
+exec cmake --build --preset arm64 --target linux_guest_programs

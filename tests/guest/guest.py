@@ -19,8 +19,12 @@ from contents import Libraries, Modules
 HERE = pathlib.Path(__file__).resolve().parent
 AT_DEADLINE = 124
 NO_RESULT = 125
-# Units of systemd's own that would wait for what a guest lacks: udev, and a module.
-NOT_THERE = ["serial-getty@.service", "getty@.service", "proc-sys-fs-binfmt_misc.automount"]
+# Units of systemd's own that would wait for what a guest lacks, udev and modules, or that no test has a use for.
+NOT_THERE = ["serial-getty@.service", "getty@.service", "proc-sys-fs-binfmt_misc.automount", "modprobe@.service",
+             "sys-kernel-debug.mount", "sys-kernel-tracing.mount", "sys-kernel-config.mount", "sys-fs-fuse-connections.mount",
+             "systemd-update-utmp.service", "systemd-update-utmp-runlevel.service", "systemd-random-seed.service"]
+# On a loaded machine a start may take minutes that takes a second elsewhere.
+SYSTEMD = "rdinit=/lib/systemd/systemd TERM=dumb systemd.default_timeout_start_sec=900"
 
 
 def main():
@@ -42,6 +46,8 @@ def arguments():
     parser.add_argument("--file", action="append", default=[], metavar="FILE=NAME", help="put into the guest by that name")
     parser.add_argument("--module", action="append", default=[], metavar="NAME", help="a kernel module, loaded before the script")
     parser.add_argument("--device", action="append", default=[], metavar="QEMU", help="beside the edu device at 00:03.0")
+    parser.add_argument("--disk", type=int, default=0, metavar="MIB", help="an empty NVMe disk at 00:05.0")
+    parser.add_argument("--network", action="store_true", help="a virtio network card at 00:06.0, behind the IOMMU; 10.0.2.2 answers there")
     parser.add_argument("--memory", type=int, default=1024, metavar="MIB")
     parser.add_argument("--seconds", type=float, default=300, help="the deadline of the whole guest")
     parser.add_argument("--console", type=pathlib.Path, metavar="FILE", help="instead of standard output")
@@ -57,14 +63,23 @@ def boot(choice):
         initramfs.write_bytes(image(choice, kind, kernel_folder))
         [kernel] = kernel_folder.glob("boot/vmlinuz-*")
         report = pathlib.Path(place, "report.tar")
-        words = choice.words + (" rdinit=/lib/systemd/systemd TERM=dumb" if choice.system else "")
+        words = choice.words + (f" {SYSTEMD}" if choice.system else "")
         line = machine.command(kind, kernel, initramfs, report, words, choice.memory, choice.device)
+        line += disk(pathlib.Path(place, "disk"), choice.disk) + (machine.NETWORK if choice.network else [])
         with open_console(choice.console) as console:
             in_time = machine.run(line, choice.seconds, lambda piece: (console.write(piece), console.flush()))
         if not in_time:
             print(f"guest: ended at its deadline of {choice.seconds:g} s", file=sys.stderr)
             return AT_DEADLINE
         return unpack(report, choice.results)
+
+
+def disk(file, mib):
+    if not mib:
+        return []
+    with file.open("wb") as content:
+        content.truncate(mib << 20)
+    return machine.disk(file)
 
 
 def packages(purpose, architecture):
@@ -90,7 +105,7 @@ def image(choice, kind, kernel_folder):
     archive.file("guest/run", (HERE / "run.sh").read_bytes(), executable=True)
     archive.file("guest/script", choice.script.encode())
     archive.link("guest/results_line", f"/dev/{kind.results}")
-    for number, (name, content) in enumerate(Modules(kernel_folder).in_order(choice.module)):
+    for number, (name, content) in enumerate(Modules(kernel_folder).in_order(choice.module + ["virtio_net"] * choice.network)):
         archive.file(f"guest/modules/{number:03}-{name}.ko", content)
     libraries = Libraries(root, kind.triplet)
     for program in map(pathlib.Path, choice.program):

@@ -8,6 +8,8 @@ import subprocess
 import time
 
 EDU = "edu,addr=3,dma_mask=0xffffffffffffffff"
+# What its DMA reads and writes goes through the IOMMU like that of any other device; nothing leaves this machine.
+NETWORK = ["-netdev", "user,id=network,restrict=on", "-device", "virtio-net-pci,netdev=network,addr=6,iommu_platform=on,disable-legacy=on,romfile="]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +40,10 @@ def command(machine, kernel, initramfs, results, words="", memory=1024, devices=
         line += ["-device", device]
     # A kernel that panics reboots at once, which ends QEMU.
     return line + ["-kernel", str(kernel), "-initrd", str(initramfs), "-append", f"{machine.words} quiet panic=-1 {words}"]
+
+
+def disk(file):
+    return ["-drive", f"if=none,id=disk,format=raw,file={file}", "-device", "nvme,drive=disk,serial=disk,addr=5"]
 
 
 def run(line, seconds, console):

@@ -2,8 +2,9 @@
 // What a process can reach of a machine: one question, one line of answer; status 1 and a sentence
 // when it is refused.
 //
-//   guest_probe register ADDRESS    the 32-bit register at that physical address, by /dev/mem
-//   guest_probe hugepage            the physical address of a huge page
+//   guest_probe register ADDRESS       the 32-bit register at that physical address, by /dev/mem
+//   guest_probe write ADDRESS VALUE    writes to it
+//   guest_probe hugepage               the physical address of a huge page
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -24,14 +25,28 @@ int refused(const char* what) {
     return 1;
 }
 
+// The register at that physical address; nullptr when it is refused.
+volatile std::uint32_t* map_register(std::uint64_t address, int protection) {
+    const int access = (protection & PROT_WRITE) != 0 ? O_RDWR : O_RDONLY;
+    const int memory = open("/dev/mem", access | O_SYNC | O_CLOEXEC);
+    void* const start = memory < 0 ? MAP_FAILED
+                                   : mmap(nullptr, page, protection, MAP_SHARED, memory,
+                                          static_cast<off_t>(address - address % page));
+    if (start == MAP_FAILED) return nullptr;
+    return static_cast<volatile std::uint32_t*>(start) + address % page / sizeof(std::uint32_t);
+}
+
 int show_register(std::uint64_t address) {
-    const int memory = open("/dev/mem", O_RDONLY | O_SYNC | O_CLOEXEC);
-    if (memory < 0) return refused("/dev/mem");
-    void* const start = mmap(nullptr, page, PROT_READ, MAP_SHARED, memory,
-                             static_cast<off_t>(address - address % page));
-    if (start == MAP_FAILED) return refused("mapping");
-    const auto* const registers = static_cast<const volatile std::uint32_t*>(start);
-    std::printf("%08x\n", registers[address % page / sizeof(std::uint32_t)]);
+    const volatile std::uint32_t* const place = map_register(address, PROT_READ);
+    if (place == nullptr) return refused("/dev/mem");
+    std::printf("%08x\n", *place);
+    return 0;
+}
+
+int write_register(std::uint64_t address, std::uint32_t value) {
+    volatile std::uint32_t* const place = map_register(address, PROT_READ | PROT_WRITE);
+    if (place == nullptr) return refused("/dev/mem");
+    *place = value;
     return 0;
 }
 
@@ -56,7 +71,10 @@ int main(int count, char** words) {
     const std::string question = count > 1 ? words[1] : "";
     if (question == "register" && count == 3)
         return show_register(std::strtoull(words[2], nullptr, 0));
+    if (question == "write" && count == 4)
+        return write_register(std::strtoull(words[2], nullptr, 0),
+                              static_cast<std::uint32_t>(std::strtoul(words[3], nullptr, 0)));
     if (question == "hugepage" && count == 2) return show_hugepage();
-    std::fprintf(stderr, "usage: guest_probe (register ADDRESS | hugepage)\n");
+    std::fprintf(stderr, "usage: guest_probe (register ADDRESS | write ADDRESS VALUE | hugepage)\n");
     return 2;
 }

@@ -39,6 +39,7 @@ struct Guest {
     std::vector<std::pair<std::string, std::string>> files{};  // path here, path there
     std::vector<std::string> modules{};  // of the kernel, loaded before the script
     std::vector<std::string> devices{};  // for QEMU, beside the edu at 00:03.0
+    bool disk_and_network = false;        // at 00:05.0 and 00:06.0, driven by the kernel
     std::chrono::seconds deadline{500};  // sanitizers, loaded machines
 
     // Boots, runs the script and switches off. The status is no_result when the script did not end.
@@ -73,6 +74,7 @@ private:
                                         "--console=" + place + "/console",
                                         "--results=" + place + "/results"};
         if (system) all.push_back("--system");
+        if (disk_and_network) all.insert(all.end(), {"--disk=16", "--network"});
         for (const std::string& name : programs) all.push_back("--program=" + build + name);
         for (const auto& [here, there] : files) all.push_back("--file=" + here + "=" + there);
         for (const std::string& name : modules) all.push_back("--module=" + name);

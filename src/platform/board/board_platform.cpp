@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 #include "link/client.hpp"
 #include "platform/board/board_pci.hpp"
@@ -54,6 +55,10 @@ public:
     PinnedBoardRam(std::shared_ptr<const UniqueFd> ram, std::vector<PhysRange> extents)
         : ram_(std::move(ram)), extents_(std::move(extents)) {}
     std::span<const PhysRange> extents() const noexcept override { return extents_; }
+    PinCost cost() const noexcept override {
+        const auto add = [](std::uint64_t sum, const PhysRange& extent) { return sum + extent.length(); };
+        return {std::accumulate(extents_.begin(), extents_.end(), std::uint64_t{0}, add), 1};
+    }
 
 private:
     std::shared_ptr<const UniqueFd> ram_;

@@ -26,12 +26,20 @@ ClientDeposits::ClientDeposits(const std::string& holder_socket) : holder_(holde
 ClientDeposits::Kept::~Kept() {
     if (!owner_ || owner_->retained_) return;
     [[maybe_unused]] const auto gone = owner_->holder_.let_go(name_);
+    owner_->live_.erase(name_);
 }
 
 Result<ClientDeposits::Kept> ClientDeposits::keep(std::shared_ptr<ClientDeposits> owner, holder::Deposit deposit) {
     std::string name = fmt::format("{}{:08x} {:x}", beginning, owner->service_, owner->count_++);
     SMMU_CHECK(owner->holder_.keep(name, deposit));
-    return Kept(std::move(owner), std::move(name), std::move(deposit));
+    owner->live_.emplace(name, std::move(deposit));
+    return Kept(std::move(owner), std::move(name));
+}
+
+Result<void> ClientDeposits::keep_again(const holder::Client& holder) const {
+    for (const auto& [name, deposit] : live_)
+        if (auto kept = holder.keep(name, deposit); !kept && kept.error().code != EEXIST) return kept;
+    return {};
 }
 
 void ClientDeposits::release_earlier() noexcept {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -23,12 +24,10 @@ public:
 
     private:
         friend class ClientDeposits;
-        Kept(std::shared_ptr<ClientDeposits> owner, std::string name, holder::Deposit deposit)
-            : owner_(std::move(owner)), name_(std::move(name)), deposit_(std::move(deposit)) {}
+        Kept(std::shared_ptr<ClientDeposits> owner, std::string name) : owner_(std::move(owner)), name_(std::move(name)) {}
 
         std::shared_ptr<ClientDeposits> owner_;
         std::string name_;
-        holder::Deposit deposit_;
     };
 
     // ENOENT: no holder runs; ENOSPC: it has no room.
@@ -36,12 +35,16 @@ public:
     // Before the first one of this service: those of all others.
     void release_earlier() noexcept;
     void retain() noexcept { retained_ = true; }
+    // Gives all there are to a holder that is new: what it has already stays.
+    Result<void> keep_again(const holder::Client& holder) const;
+    bool any() const { return !live_.empty(); }
 
 private:
     holder::Client holder_;
     std::uint32_t service_;    // tells this one's deposits from others'
     std::uint64_t count_ = 0;  // of deposits, ever
     bool retained_ = false;
+    std::map<std::string, holder::Deposit> live_;  // by the name it has there
 };
 
 }  // namespace smmu::platform::linux

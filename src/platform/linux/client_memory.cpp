@@ -10,25 +10,26 @@
 
 #include <numeric>
 
-#include "platform/linux/huge_file.hpp"
-#include "platform/linux/page_map.hpp"
-#include "platform/linux/page_pin.hpp"
+#include "platform/linux/held_pages.hpp"
 #include "platform/linux/page_run.hpp"
 
 namespace smmu::platform::linux {
 
 namespace {
 
-constexpr std::uint64_t most_pages = std::uint64_t{1} << 20;  // of one request: 2 TiB
+constexpr std::uint64_t most_bytes = std::uint64_t{16} << 30;  // of one request: others wait meanwhile, some 50 ms
 
 class PinnedFile final : public PinnedMemory {
 public:
-    PinnedFile(ClientDeposits::Kept pins, std::vector<PhysRange> extents) : pins_(std::move(pins)), extents_(std::move(extents)) {}
+    PinnedFile(ClientDeposits::Kept pins, std::vector<PhysRange> extents, PinCost cost)
+        : pins_(std::move(pins)), extents_(std::move(extents)), cost_(cost) {}
     std::span<const PhysRange> extents() const noexcept override { return extents_; }
+    PinCost cost() const noexcept override { return cost_; }
 
 private:
     ClientDeposits::Kept pins_;
     std::vector<PhysRange> extents_;
+    PinCost cost_;
 };
 
 // The size of the file's pages.
@@ -44,6 +45,8 @@ Result<std::uint64_t> check_file(const UniqueFd& memory, std::uint64_t offset, s
     const auto size = std::uint64_t(status.st_size);
     if (length == 0 || offset > size || length > size - offset)
         return fail(EINVAL, fmt::format("{:#x} bytes at {:#x} leave the file of {:#x} bytes", length, offset, size));
+    // Pinning would make and clear what is missing: time and memory of the service's, for somebody else.
+    SMMU_CHECK(check_filled(memory));
     return std::uint64_t(system.f_bsize);
 }
 
@@ -62,18 +65,15 @@ Result<std::unique_ptr<PinnedMemory>> pin_client_memory(const HostFiles& files, 
                                                         std::uint64_t offset, std::uint64_t length) {
     SMMU_TRY(const std::uint64_t page_bytes, check_file(memory, offset, length));
     const std::uint64_t first = offset / page_bytes, last = (offset + length - 1) / page_bytes;
-    if (last - first >= most_pages || last > ~std::uint32_t{0})
-        return fail(E2BIG, fmt::format("{:#x} bytes at once; grant them in parts", length));
+    if (length > most_bytes || last > ~std::uint32_t{0})
+        return fail(E2BIG, fmt::format("{:#x} bytes at once; grant them in parts of {} GiB", length, most_bytes >> 30));
     std::vector<std::uint32_t> pages(last - first + 1);
     std::iota(pages.begin(), pages.end(), std::uint32_t(first));
-    SMMU_TRY(const HugeView view, HugeView::map(memory, pages, page_bytes));
-    holder::Deposit pins;
-    SMMU_TRY(pins.descriptors, pin_pages(files, memory, pages, page_bytes));
-    SMMU_TRY(const PageMap map, PageMap::open(files.path("/proc/self/pagemap")));
-    SMMU_TRY(const auto addresses, map.addresses(view.bytes(), page_bytes));
-    auto extents = cut(extents_of(addresses, page_bytes), offset % page_bytes, length);
-    SMMU_TRY(auto kept, ClientDeposits::keep(std::move(deposits), std::move(pins)));
-    return std::make_unique<PinnedFile>(std::move(kept), std::move(extents));
+    SMMU_TRY(HeldPages held, hold_pages(files, memory, pages, page_bytes, Holes::refused));
+    auto extents = cut(extents_of(held.addresses, page_bytes), offset % page_bytes, length);
+    const PinCost cost{pages.size() * page_bytes, held.pins.size()};
+    SMMU_TRY(auto kept, ClientDeposits::keep(std::move(deposits), {std::move(held.pins), {}}));
+    return std::make_unique<PinnedFile>(std::move(kept), std::move(extents), cost);
 }
 
 }  // namespace smmu::platform::linux

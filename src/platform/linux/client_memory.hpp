@@ -11,8 +11,8 @@
 
 namespace smmu::platform::linux {
 
-// EINVAL: not a sealed memfd of huge pages, or beyond its end. ENOMEM: the pool of huge pages does not have those that the
-// client never touched.
+// EINVAL: not a sealed memfd of huge pages, one with holes, or beyond its end. E2BIG: more than 16 GiB. EAGAIN: its pages are given
+// back and taken anew all the time.
 Result<std::unique_ptr<PinnedMemory>> pin_client_memory(const HostFiles& files, std::shared_ptr<ClientDeposits> deposits, UniqueFd memory,
                                                         std::uint64_t offset, std::uint64_t length);
 

@@ -11,6 +11,7 @@
 
 #include "base/assert.hpp"
 #include "base/unique_fd.hpp"
+#include "platform/linux/bus_probe.hpp"
 
 namespace smmu::platform::linux {
 
@@ -63,6 +64,10 @@ Result<PhysicalView> PhysicalView::map(const HostFiles& files, PhysRange range, 
 
 Result<std::unique_ptr<hw::Mmio>> open_registers(const HostFiles& files, PhysRange range) {
     SMMU_TRY(PhysicalView view, PhysicalView::map(files, range, PhysicalView::Caching::none));
+    if (const auto answers = probe_first_register(view.bytes()); !answers)
+        return fail(EIO, fmt::format("{:#x}-{:#x}: {}: it is powered down or clocked off; boot with clk_ignore_unused (and "
+                                     "pd_ignore_unused), or say `uncontained accept {:#x}` if it stays off",
+                                     range.first.value, range.last.value, answers.error().text, range.first.value));
     return std::make_unique<Registers>(std::move(view));
 }
 

@@ -38,7 +38,7 @@ private:
     std::span<std::byte> bytes_;
 };
 
-// A device's registers. EPERM as above.
+// A device's registers. EPERM as above; EIO: reading the first one ends in a bus error, or not at all.
 Result<std::unique_ptr<hw::Mmio>> open_registers(const HostFiles& files, PhysRange range);
 
 }  // namespace smmu::platform::linux

@@ -38,14 +38,19 @@ Result<std::uint64_t> HostFiles::number(std::string_view file) const {
     return value;
 }
 
-std::vector<std::string> HostFiles::names(std::string_view folder) const {
+Result<std::vector<std::string>> HostFiles::listing(std::string_view folder) const {
     std::vector<std::string> names;
     std::error_code problem;
     std::filesystem::directory_iterator entries(path(folder), problem);
     for (; !problem && entries != std::filesystem::directory_iterator() && names.size() < most_names; entries.increment(problem))
         names.push_back(entries->path().filename());
+    if (problem) return fail(problem.value(), fmt::format("{}: {}", folder, std::strerror(problem.value())));
     std::ranges::sort(names);
     return names;
+}
+
+std::vector<std::string> HostFiles::names(std::string_view folder) const {
+    return listing(folder).value_or(std::vector<std::string>{});
 }
 
 std::string HostFiles::link_name(std::string_view link) const {

@@ -25,6 +25,8 @@ public:
     Result<std::uint64_t> number(std::string_view file) const;
     // What is in a folder, ascending; nothing when it is not there.
     std::vector<std::string> names(std::string_view folder) const;
+    // The same of a folder that must be readable for the answer to count: ENOENT when it is not there.
+    Result<std::vector<std::string>> listing(std::string_view folder) const;
     // The last part of what a symbolic link leads to; empty when there is none.
     std::string link_name(std::string_view link) const;
     // Where a link leads in the end, seen from the root; empty when it leads nowhere.

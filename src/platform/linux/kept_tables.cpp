@@ -3,21 +3,24 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/magic.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include <algorithm>
 #include <cstring>
 #include <numeric>
 
 #include "holder/client.hpp"
+#include "platform/linux/held_pages.hpp"
 #include "platform/linux/page_map.hpp"
-#include "platform/linux/page_pin.hpp"
 #include "platform/linux/page_run.hpp"
 
 namespace smmu::platform::linux {
 
 namespace {
 
-constexpr std::string_view deposit_name = "table memory";
+constexpr std::string_view deposit_name = "table memory", pins_name = "table pins";
 constexpr std::size_t most_pages = holder::largest_note / sizeof(std::uint32_t);
 constexpr std::string_view pool = "/sys/kernel/mm/hugepages/hugepages-2048kB/";
 
@@ -64,10 +67,36 @@ Result<std::vector<PhysAddr>> addresses_of(const HostFiles& files, const HugeVie
     return map.addresses(view.bytes(), huge_page_bytes);
 }
 
+std::unexpected<Error> not_ours(std::string_view what) {
+    return fail(EPROTO, fmt::format("smmuman-holder keeps something else than table memory: {}; restart the machine", what));
+}
+
+// A file that make_huge_file() made.
+Result<std::uint64_t> pages_of(const UniqueFd& file) {
+    struct statfs system{};
+    struct stat status{};
+    if (fstatfs(file.get(), &system) != 0 || fstat(file.get(), &status) != 0 || system.f_type != HUGETLBFS_MAGIC ||
+        std::uint64_t(system.f_bsize) != huge_page_bytes)
+        return not_ours("its file has no huge pages of 2 MiB");
+    constexpr int wanted = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+    if (const int seals = fcntl(file.get(), F_GET_SEALS); seals != wanted) return not_ours("its file is not sealed, or more than it should be");
+    return std::uint64_t(status.st_size) / huge_page_bytes;
+}
+
 }  // namespace
 
+Result<void> check_deposit(const holder::Deposit& deposit) {
+    if (deposit.descriptors.size() < 2) return not_ours("its pins are missing");
+    SMMU_TRY(const std::uint64_t all, pages_of(deposit.descriptors.front()));
+    if (deposit.note.empty() || deposit.note.size() % sizeof(std::uint32_t) != 0) return not_ours("it does not say which pages");
+    std::vector<std::uint32_t> pages = pages_in(deposit.note);
+    std::ranges::sort(pages);
+    if (pages.back() >= all || std::ranges::adjacent_find(pages) != pages.end()) return not_ours("its pages are not those of its file");
+    return {};
+}
+
 // Looks for `pages` in a row among all pages of the file and pins these. Pinning can move a page that lies where the kernel
-// wants to be able to unplug memory; locate() would see it.
+// wants to be able to unplug memory: then they are looked at anew.
 Result<void> KeptTables::take(const HostFiles& files, const UniqueFd& file, std::span<const std::uint32_t> all, std::uint64_t pages) {
     SMMU_TRY(const HugeView view, HugeView::map(file, all));
     SMMU_TRY(const auto addresses, addresses_of(files, view));
@@ -76,8 +105,9 @@ Result<void> KeptTables::take(const HostFiles& files, const UniqueFd& file, std:
         return fail(ENOMEM, fmt::format("table memory of {} MiB must lie in a row, and of {} huge pages at most {} do; say `tables {}M`, or "
                                         "reserve huge pages when the machine starts (kernel parameter hugepages=N)",
                                         mebibytes(pages), all.size(), run.size(), mebibytes(run.size())));
-    SMMU_TRY(deposit_.descriptors, pin_pages(files, file, run, huge_page_bytes));
-    deposit_.note = note_of(run);
+    SMMU_TRY(HeldPages held, hold_pages(files, file, run, huge_page_bytes));
+    deposit_ = {std::move(held.pins), note_of(run)};
+    places_ = std::move(held.addresses);
     give_back_others(file, all.size(), run);
     return {};
 }
@@ -99,11 +129,17 @@ Result<KeptTables> KeptTables::make(const HostFiles& files, std::uint64_t pages)
     return too_few(files, pages, free);
 }
 
-Result<KeptTables> KeptTables::from(holder::Deposit deposit) {
+// What a buffer pins nobody can read from it. So the pages are pinned once more, here, where it can be seen which these are.
+Result<KeptTables> KeptTables::from(const HostFiles& files, const holder::Client& keeper, holder::Deposit deposit) {
+    SMMU_CHECK(check_deposit(deposit));
     KeptTables tables;
     tables.deposit_ = std::move(deposit);
-    if (tables.deposit_.descriptors.size() < 2 || tables.deposit_.note.empty())
-        return fail(EPROTO, "smmuman-holder keeps something else than table memory; restart the machine");
+    SMMU_TRY(HeldPages held, hold_pages(files, tables.deposit_.descriptors.front(), pages_in(tables.deposit_.note), huge_page_bytes));
+    tables.places_ = std::move(held.addresses);
+    tables.further_.descriptors = std::move(held.pins);
+    SMMU_CHECK(tables.locate(files));
+    if (const auto gone = keeper.let_go(pins_name); !gone && gone.error().code != ENOENT) return std::unexpected(gone.error());
+    SMMU_CHECK(keeper.keep(pins_name, tables.further_));
     return tables;
 }
 
@@ -112,10 +148,27 @@ Result<void> KeptTables::locate(const HostFiles& files) {
     SMMU_TRY(view_, HugeView::map(deposit_.descriptors.front(), pages_in(deposit_.note)));
     SMMU_TRY(const auto addresses, addresses_of(files, view_));
     const auto extents = extents_of(addresses, huge_page_bytes);
-    if (extents.size() != 1)
+    if (addresses != places_ || extents.size() != 1)
         return fail(EIO, "table memory does not lie in a row any more; restart the machine, with the kernel parameter hugepages=N");
     range_ = extents.front();
     return {};
+}
+
+Result<KeptTables> KeptTables::find(const HostFiles& files, const std::string& holder_socket) {
+    const holder::Client keeper(holder_socket);
+    SMMU_TRY(auto kept, keeper.hand_out(deposit_name));
+    if (!kept) return fail(ENOENT, "smmuman-holder keeps no table memory");
+    return from(files, keeper, *std::move(kept));
+}
+
+Result<void> KeptTables::keep_again(const holder::Client& keeper) const {
+    const auto keep = [&](std::string_view name, const holder::Deposit& deposit) -> Result<void> {
+        if (deposit.descriptors.empty()) return {};
+        if (auto kept = keeper.keep(name, deposit); !kept && kept.error().code != EEXIST) return kept;
+        return {};
+    };
+    SMMU_CHECK(keep(deposit_name, deposit_));
+    return keep(pins_name, further_);
 }
 
 Result<KeptTables> KeptTables::open(const HostFiles& files, const std::string& holder_socket, std::uint64_t bytes) {
@@ -124,10 +177,12 @@ Result<KeptTables> KeptTables::open(const HostFiles& files, const std::string& h
         return fail(EINVAL, fmt::format("table memory of {} bytes; say 2 MiB to {} MiB", bytes, mebibytes(most_pages)));
     const holder::Client keeper(holder_socket);
     SMMU_TRY(auto kept, keeper.hand_out(deposit_name));
-    auto tables = kept ? from(*std::move(kept)) : make(files, pages);
+    auto tables = kept ? from(files, keeper, *std::move(kept)) : make(files, pages);
     if (!tables) return tables;
-    SMMU_CHECK(tables->locate(files));
-    if (!kept) SMMU_CHECK(keeper.keep(deposit_name, tables->deposit_));
+    if (!kept) {
+        SMMU_CHECK(tables->locate(files));
+        SMMU_CHECK(keeper.keep(deposit_name, tables->deposit_));
+    }
     if (tables->range_.length() < pages * huge_page_bytes)
         return fail(EINVAL, fmt::format("table memory of this boot has {0} MiB, which hardware may be using; say `tables {0}M`, or restart "
                                         "the machine", tables->range_.length() >> 20));

@@ -13,6 +13,7 @@ struct Places {
     std::string root = {};           // before /proc, /sys and /dev
     std::string holder_socket = {};  // empty: where smmuman-holder listens
     std::string lock = "/run/smmuman/machine.lock";
+    std::string tables = "/run/smmuman/tables";  // the record of where they lie
 };
 
 // Reads /proc/iomem and the boot's identity; nothing else until asked. EPERM when this process may not know them.

@@ -54,8 +54,8 @@ Result<PhysicalMap> PhysicalMap::parse(std::string_view text) {
         any_address = any_address || range->last.value != 0;
         map.areas_.push_back({*range, std::string(line)});
     }
-    if (!map.areas_.empty() && !any_address)
-        return fail(EPERM, "/proc/iomem: the kernel hides its addresses; run smmuman as root with CAP_SYS_ADMIN");
+    if (!any_address)
+        return fail(EPERM, "/proc/iomem: the kernel hides its addresses, or shows none; run smmuman as root with CAP_SYS_ADMIN");
     return map;
 }
 

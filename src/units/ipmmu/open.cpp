@@ -46,4 +46,8 @@ Result<std::unique_ptr<IommuUnit>> open(platform::Platform& platform, const topo
     return std::unique_ptr<IommuUnit>(std::move(made));
 }
 
+Result<void> shut(platform::Platform&, const topology::Unit& unit, Clock&) {
+    return fail(ENOTSUP, fmt::format("{}: it cannot refuse without tables; reset the machine", unit.name));
+}
+
 }  // namespace smmu::units::ipmmu

@@ -12,6 +12,9 @@ namespace smmu::units::ipmmu {
 // EINVAL: the description is for another chip than this; ENOTSUP: the chip is not known.
 Result<FirstLook> look(platform::Platform& platform, const topology::Unit& unit);
 
+// ENOTSUP: a unit whose tables are lost cannot refuse, as a micro-TLB without tables passes everything.
+Result<void> shut(platform::Platform& platform, const topology::Unit& unit, Clock& clock);
+
 // Reads, and where no context is enabled tries whether stage-2 tables can be chosen, which changes nothing then. The unit is
 // touched by its take_over. ENXIO when nothing answers, EINVAL and ENOTSUP as above. Arena, account and clock outlive the
 // unit.

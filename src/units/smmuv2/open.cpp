@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "units/smmuv2/predecessor.hpp"
 #include "units/smmuv2/unit.hpp"
 
 namespace smmu::units::smmuv2 {
@@ -56,6 +57,31 @@ Result<std::unique_ptr<IommuUnit>> open(platform::Platform& platform, const topo
     SMMU_TRY(std::unique_ptr<SmmuV2Unit> made,
              SmmuV2Unit::create(std::move(mmio), features, unit, arena, tables, clock));
     return std::unique_ptr<IommuUnit>(std::move(made));
+}
+
+// Banks go off last: one that is off passes what still leads to it.
+Result<void> shut(platform::Platform& platform, const topology::Unit& unit, Clock& clock) {
+    SMMU_TRY(const Features features, identify(platform, unit));
+    SMMU_TRY(std::unique_ptr<hw::Mmio> mmio, map(platform, unit, features.register_bytes()));
+    Hardware hardware(std::move(mmio), features, unit.name, clock);
+    const auto found = hardware.read<Control>();
+    // How ids are read stays as it is while groups are valid.
+    const auto closed = running_control(features, false).without(Control::extended_ids) |
+                        Control::extended_ids.of(found[Control::extended_ids]) |
+                        Control::wide_vmids.of(found[Control::wide_vmids]);
+    hardware.write(closed);
+    Streams streams(hardware);
+    streams.close_all();
+    SMMU_CHECK(streams.confirm());
+    if (vital_bits(hardware.read<Control>()) != vital_bits(closed))
+        return hardware.not_confirmed(Control::name);
+    SMMU_CHECK(hardware.wait_for_syncs());
+    hardware.write(ForgetAllHypervisor::value);
+    hardware.write(ForgetAllClients::value);
+    SMMU_CHECK(hardware.sync());
+    for (unsigned bank = features.first_bank; bank < features.banks; ++bank)
+        switch_off(hardware, bank);
+    return {};
 }
 
 }  // namespace smmu::units::smmuv2

@@ -50,4 +50,18 @@ Result<std::unique_ptr<IommuUnit>> open(platform::Platform& platform, const topo
     return std::unique_ptr<IommuUnit>(std::move(unit));
 }
 
+// The queues lie in the lost memory, too: the unit must neither read nor write them any more.
+Result<void> shut(platform::Platform& platform, const topology::Unit& described, Clock& clock) {
+    SMMU_TRY(const PhysRange place, window(described.registers));
+    SMMU_TRY(std::unique_ptr<hw::Mmio> mmio, platform.registers(place));
+    SMMU_TRY(const Features features, Features::read(hw::Registers(*mmio), name_of(described.registers)));
+    Hardware hardware(std::move(mmio), features, name_of(described.registers), clock);
+    const auto bypass = hardware.registers().read<Bypass>();
+    SMMU_CHECK(hardware.set_bypass(bypass.without(Bypass::update) | Bypass::abort(1)));
+    SMMU_CHECK(hardware.disable(Control::enabled, ControlDone::enabled));
+    SMMU_CHECK(hardware.disable(Control::page_request_queue, ControlDone::page_request_queue));
+    SMMU_CHECK(hardware.disable(Control::event_queue, ControlDone::event_queue));
+    return hardware.disable(Control::command_queue, ControlDone::command_queue);
+}
+
 }  // namespace smmu::units::smmuv3

@@ -12,6 +12,9 @@ namespace smmu::units::smmuv3 {
 // What can be told without an arena; reads only.
 Result<FirstLook> look(platform::Platform& platform, const topology::Unit& unit);
 
+// For a unit whose tables and queues are lost: off, with everything behind it aborted. EIO: the unit did not confirm.
+Result<void> shut(platform::Platform& platform, const topology::Unit& unit, Clock& clock);
+
 // Reads only: the unit is touched by its take_over. ENXIO when nothing answers, ENOTSUP when this driver cannot contain
 // with it. Arena, account and clock outlive the unit.
 Result<std::unique_ptr<IommuUnit>> open(platform::Platform& platform, const topology::Unit& unit, memory::Arena& arena,

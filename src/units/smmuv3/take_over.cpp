@@ -191,7 +191,7 @@ Result<void> SmmuV3Unit::adopt_in_place(Wanted& wanted) noexcept {
     SMMU_CHECK(caches_.forget_everything());
     inherit_tags(wanted);
     for (const auto& [stream, entry] : wanted) SMMU_CHECK(change(stream, entry));
-    SMMU_CHECK(events_.start());
+    SMMU_CHECK(events_.start_after(arena_));
     if (features().device_caches) SMMU_CHECK(hardware_.enable(Control::checks_translated, ControlDone::checks_translated));
     return caches_.forget_everything();
 }

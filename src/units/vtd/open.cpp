@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "units/vtd/register_invalidation.hpp"
 #include "units/vtd/unit.hpp"
 
 namespace smmu::units::vtd {
@@ -62,6 +63,28 @@ Result<std::unique_ptr<IommuUnit>> open(platform::Platform& platform, const topo
              VtdUnit::create(std::move(mmio), features, std::move(name), arena, tables, clock,
                              described.host_address_bits));
     return std::unique_ptr<IommuUnit>(std::move(unit));
+}
+
+// The root first, as that needs nothing to be waited for; then the queue, which lies in the lost memory as well and would keep
+// registers from invalidating.
+Result<void> shut(platform::Platform& platform, const topology::Unit& described, Clock& clock) {
+    std::string name = fmt::format("vtd@{:x}", described.registers.first.value);
+    SMMU_TRY(const PhysRange first_look, window(described.registers, smallest_window, name));
+    SMMU_TRY(std::unique_ptr<hw::Mmio> mmio, platform.registers(first_look));
+    SMMU_TRY(const Features features, Features::read(hw::Registers(*mmio), name));
+    SMMU_TRY(const PhysRange whole, window(described.registers, features.register_bytes(), name));
+    SMMU_TRY(const PhysAddr zeros, platform.zero_page());
+    mmio.reset();
+    SMMU_TRY(mmio, platform.registers(whole));
+    Hardware hardware(std::move(mmio), features, std::move(name), clock);
+    const auto status = hardware.registers().read<GlobalStatus>();
+    SMMU_CHECK(hardware.set_root(zeros, hardware.mode() != TableMode::reserved ? hardware.mode() : features.walk.mode));
+    if (!status.has(GlobalStatus::translation)) SMMU_CHECK(hardware.enable(GlobalCommand::translation, GlobalStatus::translation));
+    if (status.has(GlobalStatus::queued_invalidation))
+        SMMU_CHECK(hardware.disable(GlobalCommand::queued_invalidation, GlobalStatus::queued_invalidation));
+    if (features.root_invalidates) return {};
+    if (hardware.mode() == TableMode::scalable) return hardware.not_confirmed("forgetting in scalable mode");  // registers cannot
+    return RegisterInvalidation(hardware).run(everything);
 }
 
 }  // namespace smmu::units::vtd

@@ -20,4 +20,8 @@ Result<std::unique_ptr<IommuUnit>> open(platform::Platform& platform, const topo
 // The platform's error when the registers cannot be had, ENOTSUP when this driver makes nothing of the unit.
 Result<FirstLook> look(platform::Platform& platform, const topology::Unit& unit);
 
+// For a unit whose tables are lost: every request is refused from now on, by registers and a page of zeros in the place of the
+// root table. ENOTSUP: the platform has no such page; EIO: the unit did not confirm.
+Result<void> shut(platform::Platform& platform, const topology::Unit& unit, Clock& clock);
+
 }  // namespace smmu::units::vtd

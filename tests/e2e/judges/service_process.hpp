@@ -53,7 +53,9 @@ public:
     // Starts an instance and does not wait.
     void launch() {
         unlink(socket().c_str());
-        std::vector<std::string> line = {SMMU_BINARY_DIR "/bin/smmuman", "smmu", kind_};
+        std::vector<std::string> line;
+        if (under_kill_at_) line = {SMMU_BINARY_DIR "/bin/kill_at", std::to_string(*under_kill_at_)};
+        line.insert(line.end(), {SMMU_BINARY_DIR "/bin/smmuman", "smmu", kind_});
         line.insert(line.end(), words_.begin(), words_.end());
         line.insert(line.end(), {"platform", "board", "board", "socket", socket(), "foreground"});
         std::vector<char*> pointers;
@@ -71,6 +73,9 @@ public:
         execv(pointers[0], pointers.data());
         _exit(127);
     }
+
+    // Instances from now on run under kill_at with that count, which sees stores into live tables on a board; nothing: as usual.
+    void run_under_kill_at(std::optional<std::size_t> count) { under_kill_at_ = count; }
 
     // SIGKILL; returns when the process is gone.
     void kill_now() {
@@ -126,6 +131,7 @@ private:
     mutable std::mutex mutex_;
     pid_t pid_ = 0;
     std::optional<int> status_;
+    std::optional<std::size_t> under_kill_at_;
 };
 
 }  // namespace smmu::test

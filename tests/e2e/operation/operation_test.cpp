@@ -13,6 +13,7 @@
 namespace smmu::test {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -316,6 +317,20 @@ TEST_F(Operation, SafeStateBlocksWhatClientsLeft) {
     EXPECT_TRUE(room().writes(room().a(), other)) << "startup mappings stay";
     EXPECT_EQ(service({"--safe-state", "exit", "block", "@" + path}).status, 0);
     EXPECT_FALSE(room().writes(room().a(), other));
+}
+
+TEST_F(Operation, SafeStateBlocksWithAConfigurationThatCannotBeRead) {
+    const std::string path = configure(startup_line(other));
+    ASSERT_TRUE(room().start_service({"@" + path}));
+    ClientProcess driver = room().driver();
+    ASSERT_TRUE(driver.map(driver.own(q35::edu_b), window, page, rw).done());
+    room().service().end(SIGKILL);
+    configure("devise pci:0:4.0\n");
+    const Ran ran = service({"--safe-state", "@" + path});
+    EXPECT_EQ(ran.status, 0) << ran.output;
+    EXPECT_THAT(ran.output, AllOf(HasSubstr("startup mappings go as well"), HasSubstr("board.smmu:2:1"), HasSubstr("everything is refused")));
+    EXPECT_FALSE(room().writes(room().b(), window) || room().writes(room().a(), other));
+    EXPECT_TRUE(translating());
 }
 
 TEST_F(Operation, SafeStateOfAMachineThatNobodyContainedChangesNothing) {

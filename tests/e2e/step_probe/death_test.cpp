@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The service dies right after its k-th register write, for every k; the next one on the same board
-// contains. In the short run not every k of a long sequence is tried; LONG=1 tries all.
+// contains. The same for its k-th store into live tables. In the short run not every k of a long
+// sequence is tried; LONG=1 tries all.
 #include <gtest/gtest.h>
 
 #include "tests/e2e/judges/bench.hpp"
@@ -10,8 +11,7 @@ namespace {
 
 constexpr unsigned both_ways = SMF_READ | SMF_WRITE;
 
-std::size_t stride(std::size_t count) {
-    constexpr std::size_t most = 25;
+std::size_t stride(std::size_t count, std::size_t most = 25) {
     return std::getenv("LONG") != nullptr || count <= most ? 1 : (count + most - 1) / most;
 }
 
@@ -127,6 +127,63 @@ void die_in_calls_on(const char* board) {
 
 TEST(DeathAtAWrite, OfAClientsCalls) {
     for (const char* const board : {"q35-vtd", "virt-smmuv3", "virt-smmuv3-s1"}) die_in_calls_on(board);
+}
+
+// Of stores into live tables no tap tells: the service runs under kill_at then. A restart finds them live from the beginning.
+constexpr std::size_t never = 0;
+
+void launch_to_die(Bench& bench, std::size_t store) {
+    bench.service().run_under_kill_at(store);
+    bench.service().launch();
+    ASSERT_TRUE(bench.service().wait_for_end(ServiceProcess::patience));
+    EXPECT_NE(bench.service().said().find("died after write"), std::string::npos) << bench.service().said();
+    bench.service().run_under_kill_at(std::nullopt);
+}
+
+// By an instance that starts as the bench is now.
+std::size_t count_stores(Bench& bench) {
+    bench.service().run_under_kill_at(never);
+    EXPECT_TRUE(bench.start()) << bench.verdict();
+    EXPECT_TRUE(bench.service().terminate());
+    bench.service().run_under_kill_at(std::nullopt);
+    const std::string said = bench.service().said();
+    const auto line = said.rfind('\n', said.rfind(" writes"));
+    return std::stoul(said.substr(line == std::string::npos ? 0 : line + 1));
+}
+
+void begin_with(Bench& bench, bool predecessor) {
+    bench.begin();
+    if (!predecessor) return;
+    ASSERT_TRUE(bench.start()) << bench.verdict();
+    bench.service().kill_now();
+}
+
+void die_at_stores_on(const char* board, bool predecessor) {
+    std::size_t count = 0;
+    {
+        Bench bench(board);
+        begin_with(bench, predecessor);
+        count = count_stores(bench);
+    }
+    printf("%s%s: %zu stores\n", board, predecessor ? ", restart" : "", count);
+    ASSERT_GT(count, 2u);
+    for (std::size_t k = 1; k <= count; k += stride(count, 10)) {
+        SCOPED_TRACE(fmt::format("{}, store {} of {}", board, k, count));
+        Bench bench(board);
+        begin_with(bench, predecessor);
+        launch_to_die(bench, k);
+        bench.fire("after the death");
+        bench.start("start after the death");
+        EXPECT_EQ(bench.verdict(), "");
+    }
+}
+
+TEST(DeathAtAStore, OfAStart) {
+    for (const char* const board : {"q35-vtd", "virt-smmuv3"}) die_at_stores_on(board, false);
+}
+
+TEST(DeathAtAStore, OfARestart) {
+    for (const char* const board : {"q35-vtd", "virt-smmuv3"}) die_at_stores_on(board, true);
 }
 
 }  // namespace

@@ -120,6 +120,16 @@ public:
         machine_.event("take-over " + std::to_string(index_));
         return units::TakeOver{.found = found};
     }
+    Result<void> acquire(StreamId stream, Owner owner) override {
+        if (unavailable.contains(stream)) return fail(EBUSY, "somebody else drives it (test)");
+        acquired[stream] = owner;
+        return {};
+    }
+    void let_go(StreamId stream) noexcept override {
+        if (const auto at = streams.find(stream); at != streams.end() && at->second != nullptr)
+            machine_.events.push_back("LET GO WHILE ATTACHED");
+        acquired.erase(stream);
+    }
     Result<void> attach(StreamId stream, units::AddressSpace& space) noexcept override {
         if (!streams.contains(stream)) return fail(EINVAL, "unknown stream (test)");
         if (auto fine = confirm(); !fine) return fine;
@@ -219,6 +229,8 @@ public:
     }
 
     std::map<StreamId, FakeSpace*> streams;
+    std::map<StreamId, Owner> acquired;
+    std::set<StreamId> unavailable;  // somebody else has them
     std::map<StreamId, GranuleMap> stale;
     std::set<StreamId> muted;
     std::deque<units::Refusal> refusals;

@@ -257,7 +257,7 @@ TEST_F(Granting, RegistersThatWereGrantedToAnotherAreOutOfReachWhenTheirDeviceIs
 }
 
 TEST_F(Granting, ManyStarvedRangesAreOpenedAgainToo) {
-    const std::size_t many = reopened_at_once + 3;
+    const std::size_t many = Reopening::most_ranges + 3;
     auto twice = request(0x10000000, 16, Access::read);
     twice.pieces.clear();
     auto half = twice;
@@ -275,7 +275,7 @@ TEST_F(Granting, ManyStarvedRangesAreOpenedAgainToo) {
     EXPECT_EQ(at(0x10000000), "-");
     machine.only_removals_succeed = false;
     service->tick();
-    for (std::uint64_t i = 0; i < reopened_at_once; ++i) ASSERT_EQ(at(0x10000000 + i * 2 * page), "r") << i;
+    for (std::uint64_t i = 0; i < Reopening::most_ranges; ++i) ASSERT_EQ(at(0x10000000 + i * 2 * page), "r") << i;
     EXPECT_EQ(at(0x10000000 + (many - 1) * 2 * page), "-") << "others are waiting";
     service->tick();
     for (std::uint64_t i = 0; i < many; ++i) ASSERT_EQ(at(0x10000000 + i * 2 * page), "r") << i;
@@ -386,6 +386,12 @@ TEST_F(Granting, WhatNeedsNoPlanIsCarriedOutWhenItIsAsked) {
     unit0->dies_after = 1;
     EXPECT_EQ(grant(a, o, 0x10000, page, Access::none), EIO);
     EXPECT_EQ(grant(a, o, 0x30000, page), EIO) << "nothing of this object is sure any more";
+}
+
+TEST_F(Granting, WhoseAnObjectIsCanBeAskedBefore) {
+    EXPECT_TRUE(service->check_owner(a, o));
+    EXPECT_EQ(service->check_owner(client(101), o).error().code, EINVAL);
+    EXPECT_EQ(service->check_owner(a, ObjectId{99}).error().code, EINVAL);
 }
 
 TEST_F(Granting, AnOperationOutlivesItsSession) {

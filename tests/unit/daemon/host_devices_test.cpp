@@ -76,6 +76,34 @@ TEST_F(HostDevices, DriversThatHandTheirDeviceOn) {
     EXPECT_THAT(refused(""), testing::IsEmpty());
 }
 
+TEST_F(HostDevices, ThoseOnNoBus) {
+    const auto add = [&](topology::DeviceId id) {
+        topology::Device device;
+        device.id = std::move(id);
+        device.streams = {{UnitId{0}, StreamId{7}, {}}};
+        topology.devices.push_back(device);
+    };
+    add(topology::MmioBlock{{0xee140000}, 0x2000});
+    add(topology::MmioBlock{{0xe6800000}, 0x800});
+    add(topology::AcpiName{"\\_SB.NET0"});
+    const platform::HostBlock blocks[] = {{PhysAddr{0xee140000}, "", "renesas_sdhi", {"mmcblk0p1: /"}},
+                                          {PhysAddr{0xe6800000}, "", "vfio-platform", {}},
+                                          {PhysAddr{0xfe000000}, "", "serial", {}},
+                                          {std::nullopt, "\\_SB_.NET0", "net", {}},
+                                          {std::nullopt, "\\_SB_.NET1", "net", {}}};
+    auto configuration = config::defaults(config::Edition::plain);
+    const auto names = [&] {
+        std::vector<std::string> found;
+        for (const HostDevice& device : refused_host_devices(blocks, topology, configuration)) found.push_back(topology::to_string(device.id));
+        return found;
+    };
+    EXPECT_THAT(names(), testing::ElementsAre("mem:0xee140000,0x2000", "acpi:\\_SB.NET0"));
+    topology.devices.back().streams.clear();
+    EXPECT_THAT(names(), testing::ElementsAre("mem:0xee140000,0x2000"));
+    topology.units[0].answers = false;
+    EXPECT_THAT(names(), testing::IsEmpty());
+}
+
 TEST_F(HostDevices, AUnitThatDoesNotAnswerRefusesNothing) {
     topology.units[0].answers = false;
     EXPECT_THAT(refused(""), testing::IsEmpty());

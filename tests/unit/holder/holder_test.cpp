@@ -132,8 +132,32 @@ TEST_F(Holder, TheSocketIsForItsUserOnly) {
     EXPECT_EQ(listen_at(path()).error().code, EADDRINUSE);
 }
 
+TEST_F(Holder, WhoWatchesKeepsNobodyWaiting) {
+    std::vector<protocol::Connection> watching;
+    for (std::size_t i = 0; i < most_watchers; ++i) {
+        auto watched = client().watch();
+        ASSERT_TRUE(watched) << watched.error().text;
+        watching.push_back(std::move(*watched));
+    }
+    EXPECT_EQ(client().watch().error().code, ENOSPC);
+    EXPECT_TRUE(client().keep("tables", deposit_of(1))) << "it serves on";
+    EXPECT_FALSE(watching.front().peer_gone());
+    watching.pop_back();
+    EXPECT_TRUE(client().watch()) << "a place is free again";
+}
+
+TEST(HolderClient, LearnsOfTheEnd) {
+    auto holder = std::make_unique<test::HolderThread>();
+    const auto watched = Client(holder->path()).watch();
+    ASSERT_TRUE(watched) << watched.error().text;
+    EXPECT_FALSE(watched->peer_gone());
+    holder.reset();
+    EXPECT_TRUE(watched->peer_gone());
+}
+
 TEST(HolderClient, NobodyIsThere) {
     const Client client("/nowhere/at/all");
+    EXPECT_EQ(client.watch().error().code, ENOENT);
     const auto kept = client.keep("tables", deposit_of(1));
     ASSERT_FALSE(kept);
     EXPECT_EQ(kept.error().code, ENOENT);

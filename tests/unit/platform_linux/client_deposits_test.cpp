@@ -54,6 +54,23 @@ TEST(ClientDeposits, OfTwoServicesDoNotMeet) {
     EXPECT_EQ(holder.deposits(), 2u);
 }
 
+TEST(ClientDeposits, AreGivenToAHolderThatIsNew) {
+    HolderThread holder, next;
+    const auto deposits = std::make_shared<ClientDeposits>(holder.path());
+    EXPECT_FALSE(deposits->any());
+    {
+        const auto kept = ClientDeposits::keep(deposits, some_memory()), further = ClientDeposits::keep(deposits, some_memory());
+        EXPECT_TRUE(deposits->any());
+        const holder::Client client(next.path());
+        ASSERT_TRUE(deposits->keep_again(client));
+        EXPECT_EQ(next.deposits(), 2u);
+        ASSERT_TRUE(deposits->keep_again(client)) << "what it has stays";
+        EXPECT_EQ(next.deposits(), 2u);
+        EXPECT_FALSE(deposits->keep_again(holder::Client("/nowhere/at/all")));
+    }
+    EXPECT_FALSE(deposits->any());
+}
+
 TEST(ClientDeposits, NoMemoryWithoutAHolder) {
     const auto deposits = std::make_shared<ClientDeposits>("/nowhere/at/all");
     deposits->release_earlier();

@@ -27,6 +27,12 @@ public:
                              "10000000-10ffffff : Reserved\n"
                              "20000000-2fffffff : PCI Bus 0000:00\n"
                              "  20000000-20000fff : 0000:00:03.0\n");
+        firmware_memory(0, "System RAM", "0x0", "0x9fbff");
+        firmware_memory(1, "System RAM", "0x100000", "0x103fffff");
+        firmware_memory(2, "System RAM", "0x10400000", "0x10ffffff");
+        firmware_memory(3, "Reserved", "0x1f000000", "0x1fffffff");
+        folder("/sys/class");
+        folder("/sys/kernel");
         write("/proc/sys/kernel/random/boot_id", "00010203-0405-0607-0809-0a0b0c0d0eff\n");
     }
     FakeHost(const FakeHost&) = delete;
@@ -36,6 +42,12 @@ public:
     void write(const std::string& file, std::string_view text) const {
         std::filesystem::create_directories(std::filesystem::path(root_ + file).parent_path());
         std::ofstream(root_ + file, std::ios::binary) << text;
+    }
+    void firmware_memory(unsigned entry, std::string_view type, std::string_view first, std::string_view last) const {
+        const std::string folder = "/sys/firmware/memmap/" + std::to_string(entry);
+        write(folder + "/type", std::string(type) + "\n");
+        write(folder + "/start", std::string(first) + "\n");
+        write(folder + "/end", std::string(last) + "\n");
     }
     void write_at(const std::string& file, std::uint64_t offset, std::uint64_t word) const {
         if (!std::filesystem::exists(root_ + file)) write(file, "");
@@ -63,7 +75,7 @@ public:
     void remove(const std::string& path) const { std::filesystem::remove_all(root_ + path); }
 
     HostFiles files() const { return HostFiles(root_); }
-    Places places() const { return {root_, root_ + "/no-holder", root_ + "/lock"}; }
+    Places places() const { return {root_, root_ + "/no-holder", root_ + "/lock", root_ + "/tables"}; }
     std::unique_ptr<Platform> open() const {
         auto opened = linux::open(places());
         EXPECT_TRUE(opened) << opened.error().text;

@@ -1,18 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pages: where they lie, and which of them lie in a row.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "fake_host.hpp"
+#include "platform/linux/huge_file.hpp"
 #include "platform/linux/page_map.hpp"
+#include "platform/linux/page_pin.hpp"
 #include "platform/linux/page_run.hpp"
 
 namespace smmu::platform::linux {
 namespace {
 
 using test::FakeHost;
+using testing::AllOf;
 using testing::ElementsAre;
+using testing::HasSubstr;
 using testing::IsEmpty;
 
 constexpr std::uint64_t big = 0x200000;
@@ -44,6 +49,42 @@ TEST(PageRun, TheLongestWhenNoneIs) {
 TEST(Extents, NeighboursAreJoined) {
     EXPECT_THAT(extents_of(at({4, 5, 9, 8}), big),
                 ElementsAre(PhysRange{{4 * big}, {6 * big - 1}}, PhysRange{{9 * big}, {10 * big - 1}}, PhysRange{{8 * big}, {9 * big - 1}}));
+}
+
+// Pages of the usual size do here: what is mapped is the same.
+TEST(HugeView, HolesAreFilledOrRefused) {
+    const auto page = std::uint64_t(sysconf(_SC_PAGESIZE));
+    const UniqueFd file(memfd_create("pages", MFD_CLOEXEC));
+    ASSERT_EQ(ftruncate(file.get(), off_t(4 * page)), 0);
+    const std::uint32_t pages[] = {2, 3, 0};
+    ASSERT_TRUE(HugeView::map(file, pages, page));
+    const auto refused = HugeView::map(file, pages, page, Holes::refused);
+    ASSERT_FALSE(refused) << "the second page was not made";
+    EXPECT_EQ(refused.error().code, EINVAL);
+    ASSERT_EQ(fallocate(file.get(), 0, 0, off_t(4 * page)), 0);
+    const auto view = HugeView::map(file, pages, page, Holes::refused);
+    ASSERT_TRUE(view) << view.error().text;
+    view->bytes()[2 * page] = std::byte{7};
+    std::byte first{};
+    EXPECT_EQ(pread(file.get(), &first, 1, 0), 1);
+    EXPECT_EQ(first, std::byte{7}) << "the third of the view is the file's first";
+}
+
+TEST(PagePin, BuffersThatAreTooSmallForOnePage) {
+    const FakeHost host;
+    const std::uint32_t pages[] = {0};
+    const auto pinned = [&](std::uint64_t page_bytes) { return pin_pages(host.files(), UniqueFd(), pages, page_bytes).error(); };
+    EXPECT_EQ(pinned(std::uint64_t{1} << 30).code, EINVAL);
+    EXPECT_THAT(pinned(std::uint64_t{1} << 30).text, AllOf(HasSubstr("huge pages of 1024 MiB"), HasSubstr("udmabuf.size_limit_mb=1024")));
+    EXPECT_EQ(pinned(big).code, ENOENT) << "these fit, but there is no udmabuf";
+    host.write("/sys/module/udmabuf/parameters/size_limit_mb", "1024\n");
+    EXPECT_EQ(pinned(std::uint64_t{1} << 30).code, ENOENT);
+}
+
+TEST(PagePin, AKernelThatTakesNoHugePages) {
+    EXPECT_THAT(why_not_pinned(EBADFD, big).text, HasSubstr("Linux 6.11"));
+    EXPECT_EQ(why_not_pinned(EBADFD, big).code, EBADFD);
+    EXPECT_THAT(why_not_pinned(ENOMEM, big).text, testing::Not(HasSubstr("6.11")));
 }
 
 TEST(PageMap, AWord) {

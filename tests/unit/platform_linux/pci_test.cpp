@@ -113,6 +113,66 @@ TEST(HostDrivers, WhatHangsOnAFunction) {
     EXPECT_THAT(host.open()->host_drivers().front().uses, ElementsAre("eth0"));
 }
 
+// As an Arm board has them: eMMC below a bus, Ethernet, USB by a child of the controller, and one that ACPI describes.
+TEST(HostDrivers, DevicesOfABoard) {
+    const FakeHost host;
+    const std::string devices = "/sys/devices/platform/soc/";
+    const auto driven = [&](const std::string& path, const std::string& driver, bool in_tree) {
+        const std::string name = path.substr(path.rfind('/') + 1);
+        host.link(devices + path + "/driver", "../../../../bus/platform/drivers/" + driver);
+        if (in_tree) host.link(devices + path + "/of_node", "../../../../firmware/devicetree/base/soc/x");
+        host.link("/sys/bus/platform/devices/" + name, "../../../devices/platform/soc/" + path);
+    };
+    driven("ee140000.mmc", "renesas_sdhi", true);
+    driven("e6800000.ethernet", "ravb", true);
+    driven("ee000000.usb", "xhci-rcar", true);
+    driven("ee000000.usb/xhci-hcd.0.auto", "xhci-hcd", false);
+    driven("soc.1", "simple-bus", true);
+    driven("LNRO0005:00", "net", false);
+    host.write(devices + "LNRO0005:00/firmware_node/path", "\\_SB_.NET0\n");
+    host.link("/sys/bus/platform/devices/fe000000.idle/of_node", "../../../firmware/devicetree/base/soc/idle");
+    host.write(devices + "ee140000.mmc/mmc_host/mmc0/mmc0:0001/block/mmcblk0/mmcblk0p1/dev", "179:1\n");
+    host.link("/sys/class/block/mmcblk0p1", "../../devices/platform/soc/ee140000.mmc/mmc_host/mmc0/mmc0:0001/block/mmcblk0/mmcblk0p1");
+    host.write(devices + "ee000000.usb/xhci-hcd.0.auto/usb1/1-1/host0/block/sda/dev", "8:0\n");
+    host.link("/sys/class/block/sda", "../../devices/platform/soc/ee000000.usb/xhci-hcd.0.auto/usb1/1-1/host0/block/sda");
+    host.write("/proc/self/mountinfo", "22 1 179:1 / / rw,noatime - ext4 /dev/mmcblk0p1 rw\n");
+
+    const auto blocks = host_blocks(host.files());
+    ASSERT_EQ(blocks.size(), 4u);
+    EXPECT_EQ(blocks[0].acpi_path, "\\_SB_.NET0");
+    EXPECT_EQ(blocks[0].registers, std::nullopt);
+    EXPECT_EQ(blocks[1].registers, PhysAddr{0xe6800000});
+    EXPECT_EQ(blocks[1].driver, "ravb");
+    EXPECT_EQ(blocks[2].registers, PhysAddr{0xee000000});
+    EXPECT_THAT(blocks[2].uses, ElementsAre("sda")) << "its child drives the disk";
+    EXPECT_EQ(blocks[3].driver, "renesas_sdhi");
+    EXPECT_THAT(blocks[3].uses, ElementsAre("mmcblk0p1: /"));
+}
+
+// The disk of a controller that is ready for several ways lies below no function, and a volume on it even less.
+TEST(HostDrivers, ADiskWithSeveralWaysAndAVolumeOnIt) {
+    const FakeHost host;
+    const std::string controller = "/sys/devices/pci0000:00/0000:00:1c.0/0000:01:00.2/nvme/nvme0";
+    const std::string subsystem = "/sys/devices/virtual/nvme-subsystem/nvme-subsys0", volume = "/sys/devices/virtual/block/dm-0";
+    add(host, bridged, 0);
+    host.link("/sys/bus/pci/devices/0000:01:00.2/driver", "../../../../bus/pci/drivers/nvme");
+    host.write(controller + "/nvme0c0n1/hidden", "1\n");
+    host.write(subsystem + "/nvme0n1/hidden", "0\n");
+    host.write(subsystem + "/nvme0n1/nvme0n1p1/dev", "259:1\n");
+    host.link(subsystem + "/nvme0", "../../../../.." + controller);
+    host.write(volume + "/dev", "254:0\n");
+    host.folder(volume + "/slaves/nvme0n1p1");
+    host.link("/sys/class/block/dm-0", "../../.." + volume);
+    host.link("/sys/class/block/nvme0c0n1", "../../.." + controller + "/nvme0c0n1");
+    host.link("/sys/class/block/nvme0n1", "../../.." + subsystem + "/nvme0n1");
+    host.link("/sys/class/block/nvme0n1p1", "../../.." + subsystem + "/nvme0n1/nvme0n1p1");
+    host.write("/proc/self/mountinfo", "22 1 254:0 / / rw,noatime - ext4 /dev/mapper/root rw\n");
+
+    const auto drivers = host_drivers(host.files());
+    ASSERT_EQ(drivers.size(), 1u);
+    EXPECT_THAT(drivers[0].uses, ElementsAre("dm-0: /", "nvme0n1", "nvme0n1p1"));
+}
+
 TEST(HostDrivers, AMachineWithoutAny) {
     const FakeHost host;
     EXPECT_THAT(host_drivers(host.files()), IsEmpty());

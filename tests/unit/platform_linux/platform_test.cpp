@@ -77,6 +77,22 @@ TEST(LinuxPlatform, RegistersThatOthersHave) {
     EXPECT_EQ(host.open()->registers(range(unit + 0x1000, unit + 0x1fff)).error().code, ENOENT);
 }
 
+// Each time anew: a driver may come as a module.
+TEST(LinuxPlatform, RegistersOfAUnitThatTheKernelHasByNow) {
+    const FakeHost host;
+    host.make_room("/dev/mem", unit + 0x2000);
+    const auto platform = host.open();
+    const PhysRange first = range(unit, unit + 0xfff), second = range(unit + 0x1000, unit + 0x1fff);
+    EXPECT_TRUE(platform->check_given_up(first));
+    host.folder("/sys/class/iommu/smmu3.0x0000000030001000");
+    EXPECT_TRUE(platform->check_given_up(first));
+    EXPECT_TRUE(platform->registers(first));
+    EXPECT_EQ(platform->check_given_up(second).error().code, EPERM);
+    EXPECT_EQ(platform->registers(second).error().code, EPERM);
+    host.remove("/sys/class");
+    EXPECT_EQ(platform->registers(first).error().code, EPERM) << "nobody can tell";
+}
+
 TEST(LinuxPlatform, TableMemoryThatWasSetAside) {
     const FakeHost host;
     host.make_room("/dev/mem", set_aside + 0x1000000);
@@ -99,11 +115,35 @@ TEST(LinuxPlatform, TableMemoryThatWasNotSetAside) {
     const FakeHost host;
     host.make_room("/dev/mem", unit);
     for (const PhysRange wanted : {range(0x200000, 0x2fffff), range(0x20000000, 0x200fffff), range(set_aside + 0x800, set_aside + 0xffff),
-                                   range(set_aside, set_aside + 0x17ff)}) {
+                                   range(set_aside, set_aside + 0x17ff), range(0x1f000000, 0x1f0fffff), range(0x18000000, 0x180fffff)}) {
         const auto memory = host.open()->table_memory(wanted, 0);
         ASSERT_FALSE(memory) << std::hex << wanted.first.value;
         EXPECT_EQ(memory.error().code, EINVAL);
     }
+}
+
+TEST(LinuxPlatform, TableMemoryIsMemoryAsFirmwareSaysIt) {
+    const FakeHost host;
+    host.make_room("/dev/mem", unit);
+    const auto asked = [&](PhysRange wanted) { return host.open()->table_memory(wanted, 0); };
+    EXPECT_TRUE(asked(range(set_aside + 0x300000, set_aside + 0x4fffff))) << "two entries, one behind the other";
+    const auto beyond = asked(range(set_aside + 0xf00000, set_aside + 0x10fffff));
+    ASSERT_FALSE(beyond);
+    EXPECT_THAT(beyond.error().text, HasSubstr("0x11000000 is no memory"));
+    host.write("/sys/firmware/memmap/1/end", "nonsense\n");
+    EXPECT_EQ(asked(range(set_aside, set_aside + 0xfffff)).error().code, EPERM);
+    host.remove("/sys/firmware/memmap");
+    EXPECT_EQ(asked(range(set_aside, set_aside + 0xfffff)).error().code, EPERM) << "nobody says what it is";
+}
+
+// A file that ends before the registers gives the bus error that hardware without power gives.
+TEST(LinuxPlatform, RegistersThatDoNotAnswer) {
+    const FakeHost host;
+    host.make_room("/dev/mem", unit);
+    const auto silent = host.open()->registers(range(unit, unit + 0xfff));
+    ASSERT_FALSE(silent);
+    EXPECT_EQ(silent.error().code, EIO);
+    EXPECT_THAT(silent.error().text, testing::AllOf(HasSubstr("0x30000000-0x30000fff: reading ends in a bus error"), HasSubstr("clk_ignore_unused")));
 }
 
 // Before the service is known to be alone with the units, nothing else is asked.
@@ -146,7 +186,11 @@ TEST(LinuxPlatform, OnlySealedHugePagesArePinned) {
     };
     const std::pair<std::uint64_t, std::uint64_t> outside[] = {{0, 0}, {0, 0x200001}, {0x200000, 1}, {0x1ff000, 0x2000}, {4096, ~std::uint64_t{0}}};
     for (const auto& [offset, length] : outside)
-        EXPECT_EQ(platform->pin(sealed(), offset, length).error().code, EINVAL) << offset << " " << length;
+        EXPECT_THAT(platform->pin(sealed(), offset, length).error().text, HasSubstr("leave the file")) << offset << " " << length;
+    const auto holes = platform->pin(sealed(), 0, 4096);
+    ASSERT_FALSE(holes);
+    EXPECT_EQ(holes.error().code, EINVAL);
+    EXPECT_THAT(holes.error().text, testing::AllOf(HasSubstr("0 of its 2 MiB are there"), HasSubstr("fallocate")));
 }
 
 }  // namespace

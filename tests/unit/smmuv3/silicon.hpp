@@ -51,7 +51,8 @@ public:
         } else if (offset == 0x9c) {
             command_head_ = static_cast<std::uint32_t>(written);
         } else if (offset == 0x100a8) {
-            event_tail_ = static_cast<std::uint32_t>(written);
+            event_tail_ = static_cast<std::uint32_t>(written) & 0xfffff;
+            overflow_ = (written >> 31 & 1) != 0;
         } else {
             registers_[offset] = written;
         }

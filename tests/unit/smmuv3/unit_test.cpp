@@ -191,6 +191,32 @@ TEST_F(SmmuV3, AFullEventQueueIsAnEpisodeOfLoss) {
     EXPECT_EQ(driver->drain(seen).lost, 0u);
 }
 
+// While nobody was there the unit went on recording: the next instance hands it out, before what comes anew.
+TEST_F(SmmuV3, WhatWasRecordedInTheGapIsNotLost) {
+    contain();
+    Collected read, seen;
+    EXPECT_TRUE(refuses(nic, 0x6123));
+    EXPECT_EQ(driver->drain(read).seen, 1u);
+    EXPECT_TRUE(refuses(nic, 0x7123));
+    die();
+    for (int i = 0; i < 1030; ++i) EXPECT_TRUE(refuses(disk, 0x8000));
+    begin();
+    contain();
+    EXPECT_TRUE(refuses(nic, 0x9123));
+    std::uint64_t lost = 0;
+    bool more = true;
+    for (int calls = 0; more && calls < 10; ++calls) {
+        const Drained drained = driver->drain(seen);
+        lost += drained.lost;
+        more = drained.more;
+    }
+    ASSERT_EQ(seen.all.size(), 1025u) << "what was read before does not come again";
+    EXPECT_EQ(seen.all.front().address, Iova{0x7123});
+    EXPECT_EQ(seen.all[1].address, Iova{0x8000});
+    EXPECT_EQ(seen.all.back().address, Iova{0x9123});
+    EXPECT_EQ(lost, 1u) << "the ring was full";
+}
+
 TEST_F(SmmuV3, WhatIsChangedBehindItsBackIsSeen) {
     contain();
     for (const std::uint64_t offset : {0x20u, 0x44u, 0x80u, 0x88u, 0x90u, 0xa0u}) {

@@ -177,6 +177,11 @@ public:
         return smmu::fail(ENOTSUP, "none");
     }
 
+    // In the unit's memory, where nobody takes frames: the last page of it.
+    smmu::Result<smmu::PhysAddr> zero_page() override {
+        return smmu::PhysAddr{memory_base + memory_bytes - 0x1000};
+    }
+
     std::vector<smmu::PhysRange> mapped;
 
 private:
