@@ -88,16 +88,14 @@ function(smmu_tests kind)
     if(kind STREQUAL "linux")
       set_tests_properties(${target} PROPERTIES TIMEOUT ${guest_seconds})
     endif()
-    # Those that take minutes boot a whole system, or are built for another processor first: cases for arm64, in whatever
-    # program, are a test of their own.
-    if(kind STREQUAL "linux" AND name MATCHES "^(system|installed)$")
-      set_tests_properties(${target} PROPERTIES LABELS guests)
-    elseif(kind STREQUAL "linux" AND name MATCHES "^(machine|platform|restart|death)$")
+    # What an arm64 guest runs is built for another processor first: cases for arm64, in whatever program, are a test of
+    # their own.
+    if(kind STREQUAL "linux" AND name MATCHES "^(machine|platform|restart|death)$")
       set_tests_properties(${target} PROPERTIES ENVIRONMENT "GTEST_FILTER=-*arm64*")
       # By a name of its own: results are counted by it.
       add_custom_command(TARGET ${target} POST_BUILD COMMAND ${CMAKE_COMMAND} -E create_symlink ${target} $<TARGET_FILE:${target}>_arm64)
       add_test(NAME ${target}_arm64 COMMAND $<TARGET_FILE:${target}>_arm64)
-      set_tests_properties(${target}_arm64 PROPERTIES LABELS guests FIXTURES_REQUIRED arm64_programs TIMEOUT ${guest_seconds}
+      set_tests_properties(${target}_arm64 PROPERTIES LABELS linux FIXTURES_REQUIRED arm64_programs TIMEOUT ${guest_seconds}
                            ENVIRONMENT "GTEST_FILTER=*arm64*")
     endif()
     list(APPEND programs ${target})

@@ -37,11 +37,11 @@ endif()
 set_tests_properties(e2e_step_probe PROPERTIES COST 300)
 set_tests_properties(e2e_dma PROPERTIES COST 200)
 
-# The Debian packages have what is installed, and install without starting anything. They are built from build/release.
-find_program(SMMU_DH dh)
-if(SMMU_DH)
+# The Debian packages have what is installed, and install without starting anything. A guest installs them, too.
+if(TARGET linux_installed)
   add_test(NAME package_debian COMMAND "${PROJECT_SOURCE_DIR}/tests/packages/packages.sh" "${PROJECT_SOURCE_DIR}")
-  set_tests_properties(package_debian PROPERTIES LABELS package TIMEOUT 1800)
+  set_tests_properties(package_debian PROPERTIES LABELS linux TIMEOUT 1800 FIXTURES_SETUP packages)
+  set_tests_properties(linux_installed PROPERTIES FIXTURES_REQUIRED packages)
 endif()
 
 # The demonstration is a test too, and so is that it fails when the hardware is open.
@@ -72,7 +72,7 @@ endif()
 
 # What arm64 guests run is built in a tree of its own, when a test needs it.
 add_test(NAME linux_arm64_programs COMMAND "${PROJECT_SOURCE_DIR}/tests/guest/build_arm64.sh")
-set_tests_properties(linux_arm64_programs PROPERTIES LABELS guests TIMEOUT 3600 FIXTURES_SETUP arm64_programs)
+set_tests_properties(linux_arm64_programs PROPERTIES LABELS linux TIMEOUT 3600 FIXTURES_SETUP arm64_programs)
 
 # A folder tests/fuzz/NAME/ with *.cpp and `rooms` is the libFuzzer program fuzz_NAME; its corpus may lie beside.
 if(SMMU_FUZZ)
@@ -95,11 +95,4 @@ if(SMMU_FUZZ)
     target_link_libraries(fuzz_${name} PRIVATE smmu_options)
     add_dependencies(fuzz_targets fuzz_${name})
   endforeach()
-endif()
-
-# The packages that its guest installs are built by a test before it.
-if(TARGET linux_installed)
-  add_test(NAME linux_packages COMMAND "${PROJECT_SOURCE_DIR}/tests/packages/for_guests.sh" "${PROJECT_SOURCE_DIR}")
-  set_tests_properties(linux_packages PROPERTIES LABELS guests TIMEOUT 3600 FIXTURES_SETUP packages)
-  set_tests_properties(linux_installed PROPERTIES FIXTURES_REQUIRED packages)
 endif()

@@ -9,6 +9,7 @@ by a test's own judgement (a program that does not build, or a test that times o
 must pass first.
 """
 import concurrent.futures
+import os
 import pathlib
 import shutil
 import subprocess
@@ -45,6 +46,23 @@ def build(build_dir, targets):
     return done.returncode == 0, done.stdout
 
 
+class Snapshot:
+    """The build as it is now. What a planted bug changed in it is put back as it was, times included, and not built again."""
+
+    def __init__(self, build_dir, place):
+        self.build_dir, self.place = build_dir, place
+        shutil.rmtree(place, ignore_errors=True)
+        shutil.copytree(build_dir, place, symlinks=True)
+
+    def restore(self):
+        for kept in self.place.rglob("*"):
+            if kept.is_dir() or kept.is_symlink():
+                continue
+            now, was = self.build_dir / kept.relative_to(self.place), kept.stat()
+            if not now.exists() or (now.stat().st_mtime_ns, now.stat().st_size) != (was.st_mtime_ns, was.st_size):
+                shutil.copy2(kept, now)
+
+
 def judge(program, mutant):
     command = [str(program)] + (["--gtest_filter=" + mutant["filter"]] if "filter" in mutant else [])
     return run(command, TEST_SECONDS)
@@ -59,18 +77,19 @@ def verdict_of(program, mutant):
     return "was not caught" if done.returncode == 0 else "ended without a verdict"
 
 
-def plant(copy, build_dir, mutant):
-    """Builds the mutant's program aside and restores the source: the program, and what is wrong otherwise."""
-    file = copy / mutant["file"]
-    text = file.read_text()
+def plant(copy, clean, mutant):
+    """Builds the mutant's program aside and restores source and build: the program, and what is wrong otherwise."""
+    file, build_dir = copy / mutant["file"], clean.build_dir
+    text, was = file.read_text(), file.stat()
     if text.count(mutant["old"]) != 1:
         return None, f"its line is {text.count(mutant['old'])} times in {mutant['file']}; it must be there once"
     file.write_text(text.replace(mutant["old"], mutant["new"]))
     fine, output = build(build_dir, [mutant["test"]])
+    program = pathlib.Path(shutil.copy(build_dir / "bin" / mutant["test"], build_dir / "bin" / mutant["name"])) if fine else None
+    clean.restore()
     file.write_text(text)
-    if not fine:
-        return None, "does not build:\n" + output[-1500:]
-    return pathlib.Path(shutil.copy(build_dir / "bin" / mutant["test"], build_dir / "bin" / mutant["name"])), ""
+    os.utime(file, ns=(was.st_atime_ns, was.st_mtime_ns))
+    return program, "" if fine else "does not build:\n" + output[-1500:]
 
 
 def main():
@@ -90,10 +109,11 @@ def main():
     if not fine:
         sys.exit(output[-4000:])
     for mutant in {m["test"] + m.get("filter", ""): m for m in mutants}.values():
-        clean = judge(build_dir / "bin" / mutant["test"], mutant)
-        if clean.returncode != 0:
-            sys.exit(f"{mutant['test']} fails without any planted bug:\n{clean.stdout[-4000:]}")
+        unchanged = judge(build_dir / "bin" / mutant["test"], mutant)
+        if unchanged.returncode != 0:
+            sys.exit(f"{mutant['test']} fails without any planted bug:\n{unchanged.stdout[-4000:]}")
 
+    clean = Snapshot(build_dir, build_root / "clean")
     # While the test of one mutant runs, the next is built.
     with concurrent.futures.ThreadPoolExecutor(max_workers=1) as tester:
         failed = []
@@ -105,9 +125,8 @@ def main():
 
         told = []
         for mutant in mutants:
-            program, wrong = plant(copy, build_dir, mutant)
+            program, wrong = plant(copy, clean, mutant)
             told.append(tester.submit(lambda m=mutant, p=program, w=wrong: tell(m, verdict_of(p, m) if p else w)))
-        build(build_dir, tests)
         for one in told:
             one.result()
     print(f"{len(mutants) - len(failed)} passed, {len(failed)} failed")

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # packages.sh SOURCE: builds the Debian packages and holds them against what `cmake --install` installs; lintian finds no
 # error; installed into a root of their own they start and enable nothing that programs a unit, and removal says what stays.
+# They are made of the build by clang, which the tests need anyway. Guests install them, and upgrade to the same as a later
+# version in build/packages-clang/next.
 set -eu
 source=$1
 cd "$source"
@@ -13,14 +15,14 @@ fail() {
     exit 1
 }
 
-./package >"$place/log" 2>&1 || {
+./package clang >"$place/log" 2>&1 || {
     cat "$place/log" >&2
     fail "./package failed"
 }
-packages=build/packages
+packages=build/packages-clang
 
 # The same files, but for what Debian adds to each package and for compressed manual pages.
-DESTDIR=$place/tree cmake --install build/release >"$place/log" 2>&1 || fail "cmake --install failed"
+DESTDIR=$place/tree cmake --install build/clang >"$place/log" 2>&1 || fail "cmake --install failed"
 (cd "$place/tree" && find . ! -type d) | LC_ALL=C sort >"$place/installed"
 for package in "$packages"/*.deb; do
     name=$(basename "$package" | cut -d_ -f1)
@@ -66,4 +68,12 @@ done
 in_root -i "$packages"/smmuman_*.deb >"$place/log" || fail "the package cannot be installed again"
 in_root -r smmuman >"$place/log" || fail "the package cannot be removed"
 grep -q 'go on refusing' "$place/log" || fail "the removal does not say what stays"
-echo "$(wc -l <"$place/packed") files in $(find "$packages" -name '*.deb' | wc -l) packages"
+
+mkdir "$packages/next"
+for name in smmuman smmuctl libsmmu0; do
+    rm -rf "$place/package"
+    dpkg-deb -R "$packages/$name"_*.deb "$place/package"
+    sed -i -e 's/^Version: .*/&+next/' -e 's/(= \([^)]*\))/(= \1+next)/' "$place/package/DEBIAN/control"
+    dpkg-deb --root-owner-group -Zgzip -b "$place/package" "$packages/next"
+done
+echo "$(wc -l <"$place/packed") files in $(find "$packages" -maxdepth 1 -name '*.deb' | wc -l) packages"

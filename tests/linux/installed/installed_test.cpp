@@ -18,7 +18,7 @@ using testing::HasSubstr;
 using testing::Not;
 
 const std::string off = "00000000\n";
-constexpr const char* packages = SMMU_SOURCE_DIR "/build/packages-clang";  // tests/packages/for_guests.sh
+constexpr const char* packages = SMMU_SOURCE_DIR "/build/packages-clang";  // tests/packages/packages.sh
 constexpr const char* all_was_right = "granted: arrived\nnot granted: refused\ngiven back behind the service's back: held\n";
 
 std::string text_of(const std::filesystem::path& path) {

@@ -178,6 +178,18 @@ TEST_F(KernelUnitTest, MembersGoTogether) {
     EXPECT_EQ(mappings(shared_group), 0u) << "the other one would reach it";
 }
 
+TEST_F(KernelUnitTest, WhoMovesReachesNothingOfWhatItHad) {
+    ASSERT_TRUE(change(*space_, {map(0, 1, 0x10000)}));
+    attach(edu, *space_);
+    const auto other = make_space();
+    ASSERT_TRUE(change(*other, {map(1, 1, 0x20000)}));
+    ASSERT_TRUE(unit_->attach(edu, *other));
+    EXPECT_EQ(reach(0), std::nullopt);
+    EXPECT_EQ(reach(1), 0x20000u);
+    ASSERT_TRUE(change(*space_, {map(2, 1, 0x30000)}));
+    EXPECT_EQ(reach(2), std::nullopt) << "what its old space is given later is not its own either";
+}
+
 TEST_F(KernelUnitTest, WhoKeepsADescriptorReachesNothingAndKeepsOthersOut) {
     ASSERT_TRUE(change(*space_, {map(0, 1, 0x10000)}));
     attach(edu, *space_);
