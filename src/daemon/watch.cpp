@@ -29,11 +29,12 @@ EventSource timer(sd_event* loop, std::chrono::microseconds period, sd_event_tim
 
 Result<std::unique_ptr<Watch>> Watch::start(sd_event* loop, Service& service, Server& server) {
     std::unique_ptr<Watch> watch(new Watch(loop, service, server));
-    watch->look_ = timer(loop, attentive_period, on_look, watch.get(), refusals);
+    watch->look_ = due_after(loop, attentive_period, on_look, watch.get());
     watch->recheck_ = timer(loop, recheck_period, on_recheck, watch.get(), refusals);
     const auto trial = service.trial();
     if (trial.count() != 0) watch->trial_ = timer(loop, trial, on_trial_end, watch.get(), refusals);
     if (!watch->look_ || !watch->recheck_ || (trial.count() != 0 && !watch->trial_)) return fail(ENOMEM, "the event loop takes no more sources");
+    sd_event_source_set_priority(watch->look_.get(), refusals);
     watch->look_for_keeper();
     return watch;
 }
@@ -43,12 +44,13 @@ void Watch::look_for_keeper() {
     service_.set_keeper_problem(keeper_.problem());
 }
 
-int Watch::on_look(sd_event_source* source, std::uint64_t, void* data) {
+int Watch::on_look(sd_event_source* source, int, std::uint32_t, void* data) {
     Watch& watch = *static_cast<Watch*>(data);
     for (int i = 0; i < drains_per_turn && watch.service_.look_for_refusals(); ++i) {}
     watch.server_.go_on();
     const auto period = watch.service_.attentive() ? attentive_period : idle_period;
-    return sd_event_source_set_time_relative(source, microseconds(period));
+    due_again_after(source, period);
+    return 0;
 }
 
 int Watch::on_trial_end(sd_event_source*, std::uint64_t, void* data) {

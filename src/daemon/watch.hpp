@@ -14,10 +14,9 @@ namespace smmu::daemon {
 
 class Watch {
 public:
-    // Refusals are looked for this often while devices have owners, and while nobody has any: with the millisecond that the
-    // timer may be late, a burst is seen within 10 ms at any time. Each look is one register read of each unit.
-    static constexpr auto attentive_period = std::chrono::milliseconds(5);
-    static constexpr auto idle_period = std::chrono::milliseconds(8);
+    // Refusals are looked for this often while devices have owners, and while nobody has any: a burst is seen within 10 ms at
+    // any time. Each look is one register read of each unit.
+    static constexpr std::chrono::microseconds attentive_period{5000}, idle_period{9500};
     static constexpr auto recheck_period = std::chrono::seconds(1);
 
     static Result<std::unique_ptr<Watch>> start(sd_event* loop, Service& service, Server& server);
@@ -29,7 +28,7 @@ private:
     Watch(sd_event* loop, Service& service, Server& server)
         : loop_(loop), service_(service), server_(server), keeper_(loop, service.platform()) {}
     void look_for_keeper();
-    static int on_look(sd_event_source*, std::uint64_t, void* watch);
+    static int on_look(sd_event_source*, int, std::uint32_t, void* watch);
     static int on_recheck(sd_event_source*, std::uint64_t, void* watch);
     static int on_trial_end(sd_event_source*, std::uint64_t, void* watch);
 
