@@ -96,6 +96,8 @@ def main():
     source, build_root = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).resolve()
     wanted = set(sys.argv[3:])
     mutants = tomllib.loads((source / "tests/mutants/mutants.toml").read_text())["mutant"]
+    if unknown := wanted - {m["name"] for m in mutants}:
+        sys.exit(f"not in mutants.toml: {', '.join(sorted(unknown))}")
     mutants = [m for m in mutants if not wanted or m["name"] in wanted]
     copy, build_dir = build_root / "sources", build_root / "build"
     copy_sources(source, copy)

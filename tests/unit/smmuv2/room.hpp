@@ -7,6 +7,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstring>
+
 #include "tests/models/mmu500/model/machine.hpp"
 #include "units/smmuv2/unit.hpp"
 #include "tests/unit/driving.hpp"
@@ -82,6 +84,7 @@ protected:
         machine = std::make_unique<model::Mmu500Machine>(std::move(facts));
         description.kind = topology::UnitKind::smmuv2;
         description.name = "smmuv2@fd800000";
+        description.registers = {{0xfd80'0000}, {0xfd87'ffff}};
         description.host_address_bits = 48;
         new_arena();
     }

@@ -2,6 +2,8 @@
 // What the driver does on every shape of unit that it drives: what is granted passes, nothing else
 // does, at no instant.
 #include "room.hpp"
+#include "tests/unit/registers_alone.hpp"
+#include "units/smmuv2/open.hpp"
 
 namespace smmu::units::smmuv2 {
 namespace {
@@ -63,6 +65,34 @@ TEST_P(Shapes, WithNothingToGoOnRefuseAtOnce) {
     ASSERT_TRUE(driver().take_over(blocked));
     EXPECT_LE(open_writes, 2 * GetParam().features.streams());
     EXPECT_TRUE(driver().recheck());
+}
+
+// The service was killed and its tables are lost: at no write does anything pass that did not before.
+TEST_P(Shapes, AreShutWithoutTables) {
+    contain_shape();
+    EXPECT_EQ(dma(nic, here), there);
+    kill();
+    RegistersAlone host([&] { return std::make_unique<Forwarding>(machine->unit(0), wire); });
+    wire.after_write = [&] {
+        EXPECT_TRUE(refuses(disk) && refuses(stranger) && refuses(late) && refuses(nic, here + page));
+        const std::uint64_t end = dma(nic, here);
+        EXPECT_TRUE(end == there || end == nothing);
+    };
+    const auto done = shut(host, description, clock);
+    wire.after_write = nullptr;
+    ASSERT_TRUE(done) << done.error().text;
+    EXPECT_FALSE(is_off());
+    EXPECT_TRUE(all_refuse());
+    std::memset(machine->memory().at(tables), 0xff, table_bytes);
+    EXPECT_TRUE(all_refuse()) << "no bank walks what were tables";
+}
+
+TEST_P(Shapes, SayWhenTheyAreNotShut) {
+    contain_shape();
+    kill();
+    RegistersAlone host([&] { return std::make_unique<Forwarding>(machine->unit(0), wire); });
+    wire.swallows = [&](std::uint64_t, std::uint64_t) { return true; };
+    EXPECT_EQ(shut(host, description, clock).error().code, EIO);
 }
 
 TEST_P(Shapes, ForgetWhatIsUnmapped) {
