@@ -56,8 +56,11 @@ grep -q 'smmuman --check platform linux' "$place/log" || fail "the installation 
 [ -L "$root/etc/systemd/system/smmuman.service.wants/smmuman-log.service" ] || fail "the log is not enabled"
 for user in smmuman smmuman-log; do grep -q "^$user:" "$root/etc/passwd" || fail "there is no user $user"; done
 grep -q '^smmu:' "$root/etc/group" || fail "there is no group smmu"
+# What a script only says, in its numbered advice, it does not do.
 for script in "$root"/var/lib/dpkg/info/*.p* ; do
-    if grep -E '(start|restart|enable|stop) .*smmuman-holder' "$script"; then fail "$script touches the holder"; fi
+    if grep -E '^[^0-9]*(deb-systemd-invoke|deb-systemd-helper|systemctl) .*(start|stop|enable|mask).*smmuman-holder' "$script"; then
+        fail "$script touches the holder"
+    fi
 done
 for script in preinst postinst; do
     script=$root/var/lib/dpkg/info/smmuman.$script
