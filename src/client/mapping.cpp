@@ -54,15 +54,19 @@ Checked<int> add(const smmu_object* object, unsigned flags, pid_t pid,
     return result_of(session->call(Opcode::mapping, request, {}, file->get()));
 }
 
-// The service holds huge pages that are there and makes none: the time and the memory are the caller's. What else is wrong with a
-// file the service says.
+// The service holds pages that are there and makes none: the time and the memory are the caller's. What else is wrong with a file
+// the service says.
 Checked<> fill(int file) {
     struct statfs system{};
     struct stat status{};
-    if (fstatfs(file, &system) != 0 || system.f_type != HUGETLBFS_MAGIC || fstat(file, &status) != 0) return {};
+    if (fstatfs(file, &system) != 0 || fstat(file, &status) != 0) return {};
+    const int seals = fcntl(file, F_GET_SEALS);
+    if ((system.f_type != HUGETLBFS_MAGIC && system.f_type != TMPFS_MAGIC) || seals < 0 || (seals & F_SEAL_SHRINK) == 0) return {};
+    constexpr blkcnt_t block = 512;
+    if (status.st_blocks >= status.st_size / block) return {};
     while (status.st_size > 0 && fallocate(file, 0, 0, status.st_size) != 0) {
         if (errno == ENOSPC || errno == ENOMEM)
-            return refuse(ENOMEM, "smmu_mapping_add_fd: not enough huge pages to fill the file");
+            return refuse(ENOMEM, "smmu_mapping_add_fd: not enough memory, or huge pages, to fill the file");
         if (errno != EINTR) return {};
     }
     return {};

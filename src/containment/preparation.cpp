@@ -58,7 +58,7 @@ Result<void> Preparation::prepare_space(const Space& space, const Windows& windo
     };
     auto plan = space.tables->prepare(requested());
     const auto short_of_tables = [](const Error& error) {
-        return error.code == ENOMEM || error.code == EDQUOT;
+        return error.code == ENOMEM || error.code == EDQUOT || error.code == ENOSPC;
     };
     Windows starved;
     if (!plan && shortage == On::shortage_closes && short_of_tables(plan.error())) {

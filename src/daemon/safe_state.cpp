@@ -48,11 +48,20 @@ bool lies_in(PhysAddr tables, std::span<const PhysRange> ranges) {
     return std::ranges::any_of(ranges, [&](const PhysRange& range) { return range.contains(tables); });
 }
 
+// Those whose tables are ours, and those that walk the page of zeros: an earlier safe state turned them there, and may not have seen
+// them forget what they had before.
 std::vector<Walking> walking_in(const Machine& machine, std::span<const PhysRange> ranges) {
     std::vector<Walking> found;
+    const auto zeros = machine.platform->zero_page();
+    const auto was_unread = [&](const topology::Unit& unit) {
+        return std::ranges::find(machine.unread_units, unit.registers.first, &UnreadUnit::base) != machine.unread_units.end();
+    };
     for (const topology::Unit& unit : machine.topology.units) {
         const auto look = look_at_unit(unit, *machine.platform);
-        if (look && look->tables && lies_in(*look->tables, ranges)) found.push_back({unit});
+        if (!look && !was_unread(unit))
+            found.push_back({unit, false, look.error().text});  // it answered a moment ago
+        else if (look && look->tables && (lies_in(*look->tables, ranges) || (zeros && *look->tables == *zeros)))
+            found.push_back({unit});
     }
     return found;
 }
@@ -60,9 +69,7 @@ std::vector<Walking> walking_in(const Machine& machine, std::span<const PhysRang
 void say_what_is_left_alone(const Machine& machine, std::span<const PhysRange> ranges) {
     const auto zeros = machine.platform->zero_page();
     for (const PhysAddr tables : machine.walked_tables)
-        if (zeros && tables == *zeros)
-            say("a unit refuses everything already");
-        else if (!lies_in(tables, ranges))
+        if (!lies_in(tables, ranges) && !(zeros && tables == *zeros))
             say(fmt::format("a unit walks tables at {:#x} which no service of this boot made; it is left as it is", tables.value));
 }
 
@@ -148,9 +155,9 @@ void shut(platform::Platform& platform, Walking& unit, Clock& clock) {
         unit.outcome = fmt::format("NOT CONTAINED: {}; {}", unit.outcome, done.error().text);
 }
 
-// A unit that is asleep, or was not looked at, may yet lead to what clients had; so may one that nobody knows any more.
-bool nothing_leads_to_clients(const Machine& machine, const Basis& basis) {
-    return basis.readable && machine.silent_units.empty() && machine.unread_units.empty();
+// A unit that is asleep, was not looked at or is left alone may yet lead to what clients had; so may one that nobody knows any more.
+bool nothing_leads_to_clients(const Machine& machine, const Basis& basis, std::span<const Walking> walking) {
+    return basis.readable && machine.silent_units.empty() && machine.unread_units.empty() && walking.size() == machine.walked_tables.size();
 }
 
 }  // namespace
@@ -180,7 +187,7 @@ int enter_safe_state(const CommandLine& line) {
         if (!unit.contained) shut(*machine->platform, unit, clock);
     for (const Walking& unit : walking) say(unit.unit.name + ": " + unit.outcome);
     if (!std::ranges::all_of(walking, &Walking::contained)) return int(ExitStatus::not_contained);
-    if (nothing_leads_to_clients(*machine, basis)) machine->platform->release_earlier_pins();
+    if (nothing_leads_to_clients(*machine, basis, walking)) machine->platform->release_earlier_pins();
     return unread;
 }
 

@@ -3,8 +3,10 @@
 
 #include <fmt/format.h>
 #include <sys/random.h>
+#include <systemd/sd-daemon.h>
 
 #include <algorithm>
+#include <cstdio>
 
 #include "daemon/registry.hpp"
 #include "daemon/status.hpp"
@@ -303,8 +305,22 @@ std::optional<std::string> Service::take_in_devices() {
     return fmt::format("PCI functions came or went: {} devices before, {} now", before, count(machine_.topology));
 }
 
+// Where nobody would keep the tables any more, units must not need them when this process lets them go.
 void Service::leave() noexcept {
-    containment_->leave(configuration_.exit.value == config::ExitPolicy::startup);
+    const bool tables_stay = !machine_.platform->needs_keeper() || machine_.platform->join_keeper();
+    containment_->leave(tables_stay && configuration_.exit.value == config::ExitPolicy::startup);
+    if (!tables_stay) shut_units();
+}
+
+void Service::shut_units() noexcept {
+    for (std::size_t i = 0; i < outcomes_.size(); ++i) {
+        if (!outcomes_[i].programmed) continue;
+        const topology::Unit& unit = machine_.topology.units[i];
+        if (const auto done = shut_unit(unit, *machine_.platform, clock_); !done)
+            std::fprintf(stderr, SD_CRIT "smmuman: %s: NOT CONTAINED from now on, nobody keeps its tables: %s\n", unit.name.c_str(), done.error().text.c_str());
+        else
+            std::fprintf(stderr, SD_WARNING "smmuman: %s: nobody keeps its tables: shut, startup mappings go as well\n", unit.name.c_str());
+    }
 }
 
 Result<void> Service::reload() {

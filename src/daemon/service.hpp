@@ -107,6 +107,7 @@ private:
     std::optional<std::string> follow_devices();
     std::optional<std::string> take_in_devices();
     Result<void> forget_replaced();
+    void shut_units() noexcept;
     void quieten_behind(UnitId unit);
     void add_unit(std::vector<std::string>& lines, const topology::Unit& unit, const UnitOutcome& outcome,
                   unsigned debug) const;

@@ -61,7 +61,7 @@ struct EcamWindow {
 // What holding memory takes: of the machine and of this process.
 struct PinCost {
     std::uint64_t bytes = 0;        // whole pages
-    std::uint64_t descriptors = 0;
+    std::uint64_t descriptors = 0;  // or what else there is of as few
 };
 
 // A client's memory held in place so that a device may use it: neither moved nor freed while this lives.

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
+#include <thread>
 
 namespace smmu::platform::linux {
 
@@ -12,6 +14,7 @@ namespace {
 
 constexpr std::string_view unit_folder = "/sys/class/iommu";
 constexpr std::string_view group_folder = "/sys/kernel/iommu_groups";
+constexpr std::chrono::milliseconds time_of_a_change{10};
 
 // "none [integrity] confidentiality": the word in brackets. A kernel without lockdown has no such file, and one that is locked
 // down refuses the registers whether this can be read or not.
@@ -76,9 +79,19 @@ bool is_of_vfio(const HostFiles& files, const std::string& group) {
     return files.text(fmt::format("{}/{}/name", group_folder, group)).value_or("").starts_with("vfio-noiommu");
 }
 
-Result<void> check_groups(const HostFiles& files, const std::vector<KernelUnit>& units) {
+Result<std::vector<std::string>> unexplained_groups(const HostFiles& files, const std::vector<KernelUnit>& units) {
     SMMU_TRY(auto groups, listing_if_any(files, group_folder));
     std::erase_if(groups, [&](const std::string& group) { return is_of_vfio(files, group) || is_explained(files, group, units); });
+    return groups;
+}
+
+Result<void> check_groups(const HostFiles& files, const std::vector<KernelUnit>& units) {
+    SMMU_TRY(auto groups, unexplained_groups(files, units));
+    if (groups.empty()) return {};
+    // One that is being made or taken away says nothing of itself yet, or any more: vfio's own while a device is bound to it.
+    std::this_thread::sleep_for(time_of_a_change);
+    SMMU_TRY(const auto still, unexplained_groups(files, units));
+    std::erase_if(groups, [&](const std::string& group) { return std::ranges::find(still, group) == still.end(); });
     if (groups.empty()) return {};
     return fail(EPERM, fmt::format("the kernel has {} IOMMU groups behind no unit that it shows, so a driver of its own contains devices; "
                                    "start it with {} (Intel) or {} (Arm) to leave the units to smmuman",

@@ -20,6 +20,7 @@ public:
     FileView(const FileView&) = delete;
     FileView& operator=(const FileView&) = delete;
     std::uint64_t address() const { return std::bit_cast<std::uintptr_t>(start_); }
+    std::uint64_t bytes() const { return bytes_; }
 
 private:
     FileView(void* start, std::uint64_t bytes) : start_(start), bytes_(bytes) {}
@@ -30,11 +31,15 @@ private:
 class ClientViews {
 public:
     // Extents of the answer carry the mark of process memory. A file that is in view already keeps its place, so that pieces of
-    // it that were granted one by one continue each other. EINVAL: no file that keeps its size, or not so large.
+    // it that were granted one by one continue each other; one of huge pages is seen anew each time. EINVAL: no file that keeps
+    // its size, or not so large, or with holes, or not to be written; E2BIG: too much at once.
     Result<std::unique_ptr<platform::PinnedMemory>> hold(UniqueFd file, std::uint64_t offset, std::uint64_t length);
 
 private:
-    std::map<std::pair<std::uint64_t, std::uint64_t>, std::weak_ptr<FileView>> views_;  // by device and inode
+    using Number = std::pair<std::uint64_t, std::uint64_t>;  // device and inode
+    Result<std::shared_ptr<FileView>> view_of(UniqueFd file, Number number, std::uint64_t bytes);
+
+    std::map<Number, std::weak_ptr<FileView>> views_;
 };
 
 }  // namespace smmu::units::vfio

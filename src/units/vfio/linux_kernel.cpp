@@ -133,6 +133,15 @@ void LinuxGroup::learn_from(std::span<const std::byte> information) {
     }
 }
 
+// Whether it is iommufd in VFIO's clothes, which lets a group go while its devices are still open. It knows a command that VFIO
+// does not (IOMMU_DESTROY of linux/iommufd.h), and has no object of number 0.
+bool is_iommufd(const UniqueFd& container) {
+    struct {
+        std::uint32_t size, object;
+    } destroy{sizeof destroy, 0};
+    return ioctl(container.get(), _IO(VFIO_TYPE, 0x80), &destroy) == 0 || (errno != EINVAL && errno != ENOTTY);
+}
+
 Result<UniqueFd> open_container() {
     constexpr const char* path = "/dev/vfio/vfio";
     UniqueFd container(open(path, O_RDWR | O_CLOEXEC));
@@ -141,6 +150,9 @@ Result<UniqueFd> open_container() {
         ioctl(container.get(), VFIO_CHECK_EXTENSION, VFIO_UNMAP_ALL) <= 0)
         return fail(ENOTSUP, fmt::format("{}: the kernel has no type 1 containers of version 2 that are emptied at once; load the module "
                                          "vfio_iommu_type1 of Linux 5.12 or newer", path));
+    if (is_iommufd(container))
+        return fail(ENOTSUP, fmt::format("{} is iommufd's (CONFIG_IOMMUFD_VFIO_CONTAINER), which lets a device change hands while its last owner has it "
+                                         "open; a kernel with CONFIG_VFIO_CONTAINER is needed", path));
     return container;
 }
 

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace smmu::units::vfio {
 namespace {
 
@@ -12,6 +14,18 @@ std::vector<IovaRange> ranges_of(std::span<const paging::Unmap> removals) {
     std::vector<IovaRange> ranges;
     for (const paging::Unmap& removal : removals) ranges.push_back(removal.range);
     return ranges;
+}
+
+// The same addresses, ascending and disjoint.
+std::vector<IovaRange> united(std::vector<IovaRange> ranges) {
+    std::ranges::sort(ranges, {}, &IovaRange::first);
+    std::vector<IovaRange> united;
+    for (const IovaRange& range : ranges)
+        if (!united.empty() && range.first <= united.back().last)
+            united.back().last = std::max(united.back().last, range.last);
+        else
+            united.push_back(range);
+    return united;
 }
 
 }  // namespace
@@ -79,13 +93,18 @@ Result<void> Space::unmap_everywhere(std::span<const IovaRange> ranges, std::vec
     return {};
 }
 
-// A part that one container has lost is closed in all of them: they hold the same.
+// A part that one container has lost is closed in all of them, until none loses any more: they hold the same. Each time less
+// is mapped, so it ends.
 Result<void> Space::remove(Plan& plan) noexcept {
     const std::vector<IovaRange> ranges = ranges_of(plan.removals());
-    std::vector<IovaRange> lost, lost_as_well;
-    SMMU_CHECK(unmap_everywhere(ranges, lost));
-    if (!lost.empty()) SMMU_CHECK(unmap_everywhere(lost, lost_as_well));
-    lost.insert(lost.end(), lost_as_well.begin(), lost_as_well.end());
+    std::vector<IovaRange> lost, closing = ranges;
+    while (!closing.empty()) {
+        std::vector<IovaRange> lost_by_it;
+        SMMU_CHECK(unmap_everywhere(closing, lost_by_it));
+        closing = united(std::move(lost_by_it));
+        lost.insert(lost.end(), closing.begin(), closing.end());
+    }
+    lost = united(std::move(lost));
     for (const IovaRange& range : ranges) contents_.erase(range);
     for (const IovaRange& range : lost) contents_.erase(range);
     auto& starved = plan.parts().starved;

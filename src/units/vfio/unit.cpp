@@ -13,11 +13,9 @@ constexpr int records_per_drain = 1024;
 // The kernel says more exactly what a device can address when the device is in its container.
 constexpr unsigned address_bits = 64;
 
-#if defined(__aarch64__)
-constexpr bool write_implies_read = true;  // the kernel may take stage-1 tables, which cannot say it
-#else
-constexpr bool write_implies_read = false;
-#endif
+// The kernel does not say what its tables can express: stage-1 tables cannot say write-only, and for VT-d it sets the bit that
+// permits reading in every entry.
+constexpr bool write_implies_read = true;
 
 std::string name_of(platform::PciFunction function) {
     return fmt::format("{:04x}:{:02x}:{:02x}.{}", function.segment, function.bus, function.devfn >> 3, function.devfn & 7);

@@ -99,6 +99,7 @@ keep reload/active systemctl is-active smmuman
 step 'a restart while disk, network and a driver are at work'
 (while [ ! -e enough ]; do devices_work >/dev/null || echo failed; done >/results/load) &
 load=$!
+free_pages >/results/free_before
 host_edu hold >/results/hold &
 driver=$!
 soon grep -q behind /results/hold
@@ -108,7 +109,6 @@ keep restart/status smmuctl status
 kill -9 $driver
 
 step 'hostile programs'
-free_pages >/results/free_before
 pid=$(of smmuman MainPID)
 for task in packets descriptors memory deaths crowd; do keep hostile/$task hostile $task; done
 keep hostile/copy host_edu copy

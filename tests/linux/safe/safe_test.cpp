@@ -114,6 +114,11 @@ hold
 keep fresh smmuman @board.smmu
 keep copy host_edu copy
 keep status smmuctl status
+client
+die $(pidof smmuman-holder)
+kill $(pidof smmuman); while pidof smmuman; do sleep 0.1; done
+again stopped
+keep safe_stopped smmuman --safe-state @board.smmu
 )");
     }
 };
@@ -133,6 +138,14 @@ TEST_F(HolderGone, TogetherWithTheServiceTheUnitRefusesWithoutTables) {
     EXPECT_THAT(errors("safe"), AllOf(HasSubstr("everything is refused, startup mappings too"), HasSubstr("smmuman-holder does not answer")));
     EXPECT_EQ(result("safe"), "again: refused\n");
     EXPECT_EQ(status("safe_again"), "0\n") << errors("safe_again");
+    EXPECT_THAT(errors("safe_again"), HasSubstr("everything is refused")) << "it does not believe that an earlier one came to its end";
+}
+
+TEST_F(HolderGone, AStopLeavesNoTablesThatNobodyKeeps) {
+    EXPECT_THAT(errors("fresh"), HasSubstr("nobody keeps its tables: shut"));
+    EXPECT_EQ(result("stopped"), "again: refused\n");
+    EXPECT_EQ(status("safe_stopped"), "0\n") << errors("safe_stopped");
+    EXPECT_THAT(errors("safe_stopped"), AllOf(HasSubstr("everything is refused"), Not(HasSubstr("left as it is"))));
 }
 
 TEST_F(HolderGone, TheNextServiceContainsWithNewTables) {

@@ -23,6 +23,8 @@ struct FakeState {
     std::map<unsigned, Error> refused;  // groups that cannot be had, and why
     std::size_t limit = 64;
     int fail_nth_map = 0;    // counts down
+    std::set<int> failing_maps;  // of those from now on, which `maps` counts
+    int maps = 0;
     bool unmap_fails = false;
     std::deque<std::string> log;
 
@@ -45,6 +47,7 @@ public:
         here().mappings.clear();
     }
     Result<void> map(const Mapping& mapping) noexcept override {
+        if (state_.failing_maps.contains(++state_.maps)) return fail(ENOMEM, "no memory (test)");
         if (state_.fail_nth_map > 0 && --state_.fail_nth_map == 0) return fail(ENOMEM, "no memory (test)");
         for (const auto& [first, other] : here().mappings)
             if (other.range.overlaps(mapping.range)) {

@@ -113,6 +113,38 @@ TEST_F(KernelUnitTest, WhatTheKernelDoesNotTakeAgainStaysClosedEverywhere) {
     }
 }
 
+// The one has two pieces where the other has one, as it came later: what the second loses by the first's loss is closed in it, too.
+TEST_F(KernelUnitTest, WhatIsLostByALossIsClosedEverywhere) {
+    attach(edu, *space_);
+    ASSERT_TRUE(change(*space_, {map(0, 4, 0x10000)}));
+    ASSERT_TRUE(change(*space_, {map(4, 4, 0x10000 + 4 * page)}));
+    attach(nvme, *space_);
+    EXPECT_EQ(mappings(edu_group), 2u);
+    EXPECT_EQ(mappings(shared_group), 1u);
+    kernel_.maps = 0;
+    kernel_.failing_maps = {2, 5};  // pages 2 and 3 of the first, pages 4 to 7 of the second
+    ASSERT_TRUE(change(*space_, {unmap(1, 1)}));
+    for (const unsigned group : {edu_group, shared_group}) {
+        EXPECT_EQ(reach(0, group), 0x10000u);
+        for (std::uint64_t at = 1; at < 8; ++at) EXPECT_EQ(reach(at, group), std::nullopt) << group << " " << at;
+    }
+    EXPECT_EQ(unit_->state(), UnitState::containing);
+}
+
+// Two lose the same, the third nothing: it is taken from that one once.
+TEST_F(KernelUnitTest, WhatTwoLoseIsClosedOnceInTheThird) {
+    constexpr StreamId third{0x28};
+    constexpr unsigned third_group = 5;
+    groups_.push_back({third_group, "DMA", {{{0, 0, 0x28}, "vfio-pci"}}});
+    for (const StreamId stream : {edu, nvme, third}) attach(stream, *space_);
+    ASSERT_TRUE(change(*space_, {map(0, 6, 0x10000)}));
+    kernel_.maps = 0;
+    kernel_.failing_maps = {1, 2, 3, 4};
+    ASSERT_TRUE(change(*space_, {unmap(2, 2)}));
+    EXPECT_EQ(mappings(edu_group) + mappings(shared_group) + mappings(third_group), 0u);
+    EXPECT_EQ(unit_->state(), UnitState::containing);
+}
+
 TEST_F(KernelUnitTest, AFailedGrantLeavesNothing) {
     attach(edu, *space_);
     attach(nvme, *space_);
