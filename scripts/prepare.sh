@@ -41,7 +41,7 @@ prepare() {
 }
 
 # build PRESET FOLDER "CMAKE OPTIONS" [TARGETS]: prints how far it is when it takes long.
-build() {
+build() (
     preset=$1 folder=$2 options=$3
     shift 3
     mkdir -p "$folder"
@@ -65,4 +65,4 @@ build() {
     [ "$(cat "$folder/build.status")" = 0 ] && return 0
     grep -v '^\[' "$folder/build.log" | head -n 60 >&2
     return 1
-}
+)
