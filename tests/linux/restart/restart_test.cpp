@@ -84,15 +84,15 @@ protected:
         if (is_long()) guest.deadline = std::chrono::hours(1);
         return guest.run("words='smmu " + GetParam().kind + "'\nturn_off() { " + GetParam().turn_off + "; }\n" + begin_load + script);
     }
-    static void expect_undisturbed(const Ended& ended) {
+    static void expect_contained(Ended& ended) {
         EXPECT_EQ(ended.status, 0) << testing::PrintToString(ended);
-        const auto said = [&](const std::string& name) {
-            const auto found = ended.results.find(name);
-            return found == ended.results.end() ? std::string() : found->second;
-        };
-        EXPECT_EQ(said("failures"), "") << said("starts");
-        EXPECT_THAT(said("starts"), AllOf(HasSubstr("streams refused for 0 us"), Not(ContainsRegex("streams refused for [1-9]"))));
-        EXPECT_THAT(said("load"), AllOf(ContainsRegex("copies [1-9][0-9]* lost 0 attacks [1-9][0-9]* passed 0\n"), Not(HasSubstr(":"))));
+        EXPECT_EQ(ended.results["failures"], "") << ended.results["starts"];
+        EXPECT_THAT(ended.results["starts"], AllOf(HasSubstr("streams refused for 0 us"), Not(ContainsRegex("streams refused for [1-9]"))));
+        EXPECT_THAT(ended.results["load"], ContainsRegex("copies [1-9][0-9]* lost [0-9]+ attacks [1-9][0-9]* passed 0\n"));
+    }
+    static void expect_undisturbed(Ended& ended) {
+        expect_contained(ended);
+        EXPECT_THAT(ended.results["load"], AllOf(HasSubstr(" lost 0 "), Not(HasSubstr(":"))));
     }
 };
 
@@ -157,7 +157,8 @@ keep after smmuctl devices
     EXPECT_THAT(ended.results["events"], HasSubstr("\"address\": " + std::to_string(0x7654000))) << ended.results["after"];
 }
 
-// As if it had been reset behind the service's back: everything passes until the service looks.
+// As if it had been reset behind the service's back: everything passes until the service looks. Then the unit is stopped before it
+// is taken over anew, and a copy may be lost meanwhile.
 TEST_P(Restart, AUnitThatLostItsStateIsTakenOverAgain) {
     Ended ended = run(R"sh(
 phase lost
@@ -172,7 +173,7 @@ keep status smmuctl status
 keep service pidof smmuman
 end_load
 )sh");
-    expect_undisturbed(ended);
+    expect_contained(ended);
     EXPECT_THAT(ended.results["starts"], HasSubstr("the machine is no longer what it was"));
     EXPECT_THAT(ended.results["status"], HasSubstr("1 of 1 units contained"));
     EXPECT_EQ(ended.results["service.status"], "0\n") << "the service goes on";
