@@ -102,7 +102,7 @@ def main():
     copy, build_dir = build_root / "sources", build_root / "build"
     copy_sources(source, copy)
     configured = run(["cmake", "-G", "Ninja", "-S", str(copy), "-B", str(build_dir), "-DCMAKE_BUILD_TYPE=Debug",
-                      "-DCMAKE_CXX_FLAGS_DEBUG=-O0"], BUILD_SECONDS)
+                      "-DCMAKE_CXX_FLAGS_DEBUG=-O1"], BUILD_SECONDS)
     if configured.returncode != 0:
         sys.exit(configured.stdout)
 
